@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tables.h - the tables of core/host, one file each; for the files of this folder only. */
+#ifndef CL_CORE_HOST_TABLES_H
+#define CL_CORE_HOST_TABLES_H
+
+#include "core/host/host.h"
+
+extern const struct cloister_log_api cl_host_log;
+extern const struct cloister_value_api cl_host_value;
+extern const struct cloister_loop_api cl_host_loop;
+extern const struct cloister_stream_api cl_host_stream;
+extern const struct cloister_system_api cl_host_system;
+extern const struct cloister_system_api cl_host_system_isolation; /* the same, and zygote_fork */
+
+/* The very link that holds the host, which a log line should name; cl_instance_of gives the outermost of its chain. */
+static inline struct cl_instance *cl_host_link(const struct cloister_host *host)
+{
+    return (struct cl_instance *)(void *)((char *)(uintptr_t)host - offsetof(struct cl_instance, host));
+}
+
+static inline struct cl_host *cl_host_of(const struct cloister_host *host)
+{
+    return cl_host_link(host)->host_room;
+}
+
+#endif
