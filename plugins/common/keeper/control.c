@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control.c - one request from the daemon, obeyed. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/keeper/client.h"
+#include "common/keeper/fd.h"
+#include "common/keeper/op.h"
+
+static void answer_simple(struct cl_sandbox *sandbox, const struct cl_packet *packet, int r, uint32_t count, int fd)
+{
+    struct cl_wire_answer answer;
+
+    cl_wire_init(&answer, CL_WIRE_ANSWER, packet->u.head.serial);
+    answer.request = packet->u.head.type;
+    answer.os_errno = -r;
+    answer.count = count;
+    cl_sandbox_answer(sandbox, &answer, fd);
+}
+
+static void do_fds(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    for (uint32_t i = 0; i < packet->fd_count && sandbox->staged_count < CL_WIRE_STAGED_MAX - CL_WIRE_FDS_MAX; i++)
+        sandbox->staged[sandbox->staged_count++] = cl_steal_fd(&packet->fds[i]);
+}
+
+static void do_signal(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    uint32_t count;
+    int r = cl_kill(sandbox, &packet->u.signal, &count);
+
+    answer_simple(sandbox, packet, r, count, -1);
+}
+
+static void do_release(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    struct cl_wire_record *record = cl_records_find(&sandbox->records, packet->u.release.pseq);
+    struct cl_container *container = record ? cl_container_find(&sandbox->containers, record->container) : NULL;
+    int is_init = container != NULL && container->init == packet->u.release.pseq;
+    int r = 0;
+
+    if (record == NULL)
+        r = -ENOENT;
+    else if (record->state != CL_WIRE_EXITED || (is_init && !container->down))
+        r = -EBUSY;
+    if (r == 0) {
+        if (is_init)
+            cl_container_remove(container);
+        cl_records_remove(&sandbox->records, record);
+    }
+    answer_simple(sandbox, packet, r, 0, -1);
+}
+
+static void do_status(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    int fd = -1;
+    int r = cl_records_export(&sandbox->records, &fd);
+
+    answer_simple(sandbox, packet, r, r < 0 ? 0 : sandbox->records.count, fd);
+}
+
+static void do_cancel(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    cl_op_cancel(sandbox, &packet->u.cancel);
+}
+
+/* Answered by the loop when no child is left. A second one while the first is under way replaces it: there is one end.
+ */
+static void do_destroy(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    sandbox->destroying = packet->u.head.serial;
+}
+
+static const struct {
+    uint32_t type;
+    void (*obey)(struct cl_sandbox *sandbox, struct cl_packet *packet);
+} requests[] = {
+    {CL_WIRE_FDS, do_fds},       {CL_WIRE_CREATE, cl_op_create}, {CL_WIRE_START, cl_op_start},
+    {CL_WIRE_EXEC, cl_op_exec},  {CL_WIRE_SIGNAL, do_signal},    {CL_WIRE_RELEASE, do_release},
+    {CL_WIRE_STATUS, do_status}, {CL_WIRE_CANCEL, do_cancel},    {CL_WIRE_DESTROY, do_destroy},
+};
+
+static int obey(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    uint32_t type = packet->u.head.type;
+
+    if (!sandbox->known)
+        return type == CL_WIRE_HELLO ? cl_hello_answer(sandbox, packet) : -EPROTO;
+    if (type != CL_WIRE_FDS && packet->u.head.serial == 0)
+        return -EBADMSG;
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        if (requests[i].type != type)
+            continue;
+        requests[i].obey(sandbox, packet);
+        return 0;
+    }
+    return -EBADMSG;
+}
+
+int cl_control_read(struct cl_sandbox *sandbox)
+{
+    struct cl_packet packet;
+    int r = cl_wire_recv(sandbox->control, &packet);
+
+    if (r < 0)
+        return r;
+    r = obey(sandbox, &packet);
+    cl_packet_clear(&packet);
+    return r;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/keeper/op.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/keeper/client.h"
+#include "common/keeper/fd.h"
+#include "common/keeper/plan.h"
+#include "common/keeper/procfs.h"
+#include "common/keeper/report.h"
+
+#define PF_FORKNOEXEC 0x40u
+
+static void close_fds(struct cl_op *op)
+{
+    for (uint32_t i = 0; i < op->fd_count; i++)
+        cl_drop_fd(&op->fds[i]);
+}
+
+void cl_op_free(struct cl_sandbox *sandbox, struct cl_op *op)
+{
+    struct cl_op **at = &sandbox->ops;
+
+    while (*at != NULL && *at != op)
+        at = &(*at)->next;
+    if (*at == op) {
+        *at = op->next;
+        sandbox->op_count--;
+    }
+    close_fds(op);
+    free(op->fds);
+    cl_plan_unmap(op->plan);
+    cl_closep(&op->sock);
+    cl_closep(&op->pidfd);
+    free(op);
+}
+
+/* Kills what there is. Closing our sending side wakes a process that waits for a word from us; it gives up by itself.
+ */
+void cl_op_fail(struct cl_op *op, int error, const char *step, const char *detail)
+{
+    if (op->error == 0) {
+        op->error = error;
+        snprintf(op->step, sizeof(op->step), "%s", step);
+        snprintf(op->detail, sizeof(op->detail), "%s", detail);
+    }
+    if (op->child > 0)
+        kill(op->child, SIGKILL);
+    if (op->helper > 0)
+        kill(op->helper, SIGKILL);
+    shutdown(op->sock, SHUT_WR);
+}
+
+static void answer(struct cl_sandbox *sandbox, struct cl_op *op, int fd)
+{
+    struct cl_wire_answer message;
+    const struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
+
+    if (op->serial == 0) {
+        cl_closep(&fd);
+        return;
+    }
+    cl_wire_init(&message, CL_WIRE_ANSWER, op->serial);
+    message.request = op->request;
+    message.os_errno = op->error;
+    message.pid = record != NULL && op->error == 0 ? record->pid : 0;
+    memcpy(message.step, op->step, sizeof(message.step));
+    memcpy(message.detail, op->detail, sizeof(message.detail));
+    cl_sandbox_answer(sandbox, &message, fd);
+    op->serial = 0;
+}
+
+/* Nothing of it lives: forget what was noted, then say so. */
+static void finish_failed(struct cl_sandbox *sandbox, struct cl_op *op)
+{
+    struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
+    struct cl_container *container = cl_container_find(&sandbox->containers, op->container);
+
+    if (record != NULL)
+        cl_records_remove(&sandbox->records, record);
+    if (op->create && container != NULL)
+        cl_container_remove(container);
+    answer(sandbox, op, -1);
+    cl_op_free(sandbox, op);
+}
+
+static void finish_running(struct cl_sandbox *sandbox, struct cl_op *op)
+{
+    struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
+
+    if (record != NULL)
+        record->state = CL_WIRE_RUNNING;
+    answer(sandbox, op, op->request == CL_WIRE_START ? -1 : cl_steal_fd(&op->pidfd));
+    cl_op_free(sandbox, op);
+}
+
+/*
+ * Has it execed? The kernel clears PF_FORKNOEXEC in execve, past the point of no return; /proc shows the flag of a
+ * zombie too. So a filter that kills us in execve is told apart from a program that died at once of the same signal.
+ */
+static int has_execed(const struct cl_sandbox *sandbox, const struct cl_op *op, pid_t pid)
+{
+    char path[32];
+    char text[1024];
+    unsigned int flags;
+
+    if (op->paused)
+        return 1;
+    snprintf(path, sizeof(path), "%d/stat", pid);
+    if (cl_procfs_read(sandbox->proc, path, text, sizeof(text)) <= 0)
+        return 0;
+    const char *rest = strrchr(text, ')');
+
+    if (rest == NULL || sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+        return 0;
+    return !(flags & PF_FORKNOEXEC);
+}
+
+/* A process that is gone already (EPIPE) has said why, or its death will. */
+static void send_go(struct cl_op *op, const char *step)
+{
+    struct cl_report go = {.kind = CL_REPORT_GO};
+    int r = cl_report_send(op->sock, &go, NULL, 0);
+
+    if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+        cl_op_fail(op, -r, step, "word to the new process");
+}
+
+/* The process exists and waits. It may also be dead and reaped already: only its pidfd tells, its number could be
+ * another's. */
+static void on_child(struct cl_sandbox *sandbox, struct cl_op *op, pid_t pid, int *pidfd)
+{
+    struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
+    struct cl_container *container = cl_container_find(&sandbox->containers, op->container);
+    siginfo_t info = {0};
+
+    op->had_child = 1;
+    op->pidfd = cl_steal_fd(pidfd);
+    if (op->pidfd < 0 || waitid(P_PIDFD, (id_t)op->pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0) {
+        cl_op_fail(op, ECHILD, "clone", "the new process was killed");
+        return;
+    }
+    op->child = pid;
+    if (op->error != 0) { /* cancelled meanwhile */
+        kill(pid, SIGKILL);
+        return;
+    }
+    record->pid = (uint32_t)pid;
+    if (op->create) {
+        container->pid = pid;
+        container->pidfd = fcntl(op->pidfd, F_DUPFD_CLOEXEC, 3);
+        container->pids = cl_procfs_ns_inode(sandbox->proc, pid, "pid");
+    }
+    int r = cl_prepare(sandbox, op);
+
+    close_fds(op);
+    if (r == 0)
+        send_go(op, "user-map");
+}
+
+static void on_rlimits(struct cl_op *op)
+{
+    if (cl_prepare_rlimits(op) == 0)
+        send_go(op, "rlimit");
+}
+
+static void on_blocked(struct cl_sandbox *sandbox, struct cl_op *op)
+{
+    struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
+
+    op->blocked = 1;
+    record->state = CL_WIRE_BLOCKED_INIT;
+    answer(sandbox, op, fcntl(op->pidfd, F_DUPFD_CLOEXEC, 3));
+}
+
+static void on_warning(struct cl_sandbox *sandbox, const struct cl_op *op, const struct cl_report *report)
+{
+    struct cl_wire_warning warning;
+
+    cl_wire_init(&warning, CL_WIRE_WARNING, op->serial);
+    warning.os_errno = report->os_errno;
+    memcpy(warning.step, report->step, sizeof(warning.step));
+    memcpy(warning.detail, report->detail, sizeof(warning.detail));
+    cl_sandbox_tell(sandbox, &warning);
+}
+
+static void on_report(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_report *report, int *fds)
+{
+    if (report->kind == CL_REPORT_CHILD && !op->had_child)
+        on_child(sandbox, op, (pid_t)report->value, &fds[0]);
+    else if (report->kind == CL_REPORT_FAILED)
+        cl_op_fail(op, report->os_errno ? report->os_errno : EIO, report->step, report->detail);
+    else if (op->error != 0)
+        return;
+    else if (report->kind == CL_REPORT_WARNING)
+        on_warning(sandbox, op, report);
+    else if (report->kind == CL_REPORT_RLIMITS && op->child > 0)
+        on_rlimits(op);
+    else if (report->kind == CL_REPORT_BLOCKED && op->block && !op->blocked)
+        on_blocked(sandbox, op);
+    else if (report->kind == CL_REPORT_PAUSED)
+        op->paused = 1;
+    else
+        cl_op_fail(op, EPROTO, "message", "unexpected report");
+}
+
+static void drain(struct cl_sandbox *sandbox, struct cl_op *op)
+{
+    struct cl_report report;
+    int fds[CL_REPORT_FDS_MAX];
+    int r;
+
+    while (!op->eof && (r = cl_report_recv(op->sock, &report, fds)) != -EAGAIN) {
+        if (r < 0) {
+            op->eof = 1;
+            break;
+        }
+        on_report(sandbox, op, &report, fds);
+        for (uint32_t i = 0; i < CL_REPORT_FDS_MAX; i++)
+            cl_closep(&fds[i]);
+    }
+}
+
+void cl_op_settle(struct cl_sandbox *sandbox, struct cl_op *op)
+{
+    if (!op->eof)
+        return;
+    if (op->error == 0 && op->child > 0 && has_execed(sandbox, op, op->child)) {
+        finish_running(sandbox, op);
+        return;
+    }
+    if (op->error == 0 && op->child == 0)
+        cl_op_fail(op, ECHILD, "fork", "the helper was killed");
+    else if (op->error == 0 && op->child > 0)
+        return; /* dying: cl_op_child_died knows how */
+    if (op->child == 0 && op->helper == 0)
+        finish_failed(sandbox, op);
+}
+
+void cl_op_read(struct cl_sandbox *sandbox, struct cl_op *op)
+{
+    drain(sandbox, op);
+    cl_op_settle(sandbox, op);
+}
+
+/* What a process that never became the program died of. A code that is no errno of ours came from a filter that let
+ * exit through. */
+static void explain_death(struct cl_op *op, int code, int status)
+{
+    char detail[CL_WIRE_DETAIL_MAX];
+
+    if (code == CLD_EXITED)
+        snprintf(detail, sizeof(detail), "ended before it could report why");
+    else if (status == SIGSYS)
+        snprintf(detail, sizeof(detail), "killed by its seccomp filter before the program began");
+    else
+        snprintf(detail, sizeof(detail), "killed by signal %d before the program began", status);
+    cl_op_fail(op, code == CLD_EXITED && status > 0 ? status : EPERM, "exec", detail);
+}
+
+/* The init of a blocked container ends without a program: an ordinary exit, for which nobody waits. */
+static int blocked_died(struct cl_sandbox *sandbox, struct cl_op *op)
+{
+    cl_op_free(sandbox, op);
+    return 1;
+}
+
+int cl_op_child_died(struct cl_sandbox *sandbox, pid_t pid, int code, int status)
+{
+    struct cl_op *op = sandbox->ops;
+
+    while (op != NULL && op->child != pid)
+        op = op->next;
+    if (op == NULL)
+        return 1;
+    int ran = has_execed(sandbox, op, pid);
+
+    drain(sandbox, op);
+    ran = ran || op->paused;
+    if (op->error == 0 && ran) {
+        finish_running(sandbox, op);
+        return 1;
+    }
+    if (op->blocked && op->serial == 0)
+        return blocked_died(sandbox, op);
+    if (op->error == 0)
+        explain_death(op, code, status);
+    return 0;
+}
+
+void cl_op_reaped(struct cl_sandbox *sandbox, pid_t pid)
+{
+    struct cl_op *op = sandbox->ops;
+
+    while (op != NULL && op->child != pid && op->helper != pid)
+        op = op->next;
+    if (op == NULL)
+        return;
+    if (op->child == pid)
+        op->child = 0;
+    else
+        op->helper = 0;
+    drain(sandbox, op);
+    cl_op_settle(sandbox, op);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* op_begin.c - from a request to a forked helper. Whatever is refused here is answered here, and nothing has been made.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/keeper/client.h"
+#include "common/keeper/fd.h"
+#include "common/keeper/op.h"
+#include "common/keeper/plan.h"
+#include "common/keeper/steps.h"
+
+static void refuse(struct cl_sandbox *sandbox, const struct cl_packet *packet, int r, const char *step,
+                   const char *detail)
+{
+    struct cl_wire_answer answer;
+
+    cl_wire_init(&answer, CL_WIRE_ANSWER, packet->u.head.serial);
+    answer.request = packet->u.head.type;
+    answer.os_errno = -r;
+    snprintf(answer.step, sizeof(answer.step), "%s", step);
+    snprintf(answer.detail, sizeof(answer.detail), "%s", detail);
+    cl_sandbox_answer(sandbox, &answer, -1);
+}
+
+/* The staged descriptors and the packet's own become the operation's; the plan, the last one, is left in the packet. */
+static int take_fds(struct cl_sandbox *sandbox, struct cl_packet *packet, uint32_t keep_last, struct cl_op *op)
+{
+    uint32_t own = packet->fd_count - keep_last;
+    uint32_t count = sandbox->staged_count + own;
+
+    op->fds = calloc(count ? count : 1, sizeof(int));
+    if (op->fds == NULL)
+        return -ENOMEM;
+    memcpy(op->fds, sandbox->staged, sandbox->staged_count * sizeof(int));
+    for (uint32_t i = 0; i < own; i++)
+        op->fds[sandbox->staged_count + i] = cl_steal_fd(&packet->fds[i]);
+    op->fd_count = count;
+    sandbox->staged_count = 0;
+    return 0;
+}
+
+static int stdio_ok(const struct cl_wire_stdio *stdio, uint32_t fds)
+{
+    for (int i = 0; i < 3; i++) {
+        if (stdio[i].kind > CL_WIRE_STDIO_CLOSED)
+            return 0;
+        if (stdio[i].kind == CL_WIRE_STDIO_DESCRIPTOR ? stdio[i].fd >= fds : stdio[i].fd != CL_WIRE_NO_FD)
+            return 0;
+    }
+    return 1;
+}
+
+static struct cl_op *op_new(const struct cl_packet *packet, uint64_t container, uint64_t pseq)
+{
+    struct cl_op *op = calloc(1, sizeof(*op));
+
+    if (op != NULL) {
+        op->request = packet->u.head.type;
+        op->serial = packet->u.head.serial;
+        op->container = container;
+        op->pseq = pseq;
+        op->sock = -1;
+        op->pidfd = -1;
+        op->create = op->request == CL_WIRE_CREATE;
+    }
+    return op;
+}
+
+/* Runs in the helper: everything of the keeper that the new process has no business with is closed first. */
+_Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct cl_op *op,
+                                const struct cl_container *container, const struct cl_wire_stdio *stdio, int status)
+{
+    struct cl_setup setup = {
+        .plan = op->plan,
+        .fds = op->fds,
+        .fd_count = op->fd_count,
+        .status = status,
+        .proc = sandbox->proc,
+        .null = sandbox->null,
+        .init = op->create ? -1 : container->pidfd,
+        .enter = container->enter,
+        .blocked = op->block,
+        .std = {-1, -1, -1},
+        .borrowed = {-1, -1, -1},
+    };
+    int keep[CL_WIRE_STAGED_MAX + 4];
+    size_t n = 0;
+
+    memcpy(setup.stdio, stdio, sizeof(setup.stdio));
+    for (uint32_t i = 0; i < op->fd_count; i++)
+        keep[n++] = op->fds[i];
+    keep[n++] = setup.status;
+    keep[n++] = setup.proc;
+    keep[n++] = setup.null;
+    keep[n++] = setup.init;
+    cl_close_all_but(keep, n);
+    cl_steps_run(&setup);
+}
+
+static int fork_helper(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_container *container,
+                       const struct cl_wire_stdio *stdio)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        be_helper(sandbox, op, container, stdio, pair[1]);
+    int r = pid < 0 ? -errno : fcntl(pair[0], F_SETFL, O_NONBLOCK);
+
+    close(pair[1]);
+    op->sock = pair[0];
+    op->helper = pid > 0 ? pid : 0;
+    return r;
+}
+
+static int begin(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_container *container,
+                 const struct cl_wire_stdio *stdio)
+{
+    int r = fork_helper(sandbox, op, container, stdio);
+
+    if (r < 0)
+        return r;
+    op->next = sandbox->ops;
+    sandbox->ops = op;
+    sandbox->op_count++;
+    return 0;
+}
+
+/* Common checks of CREATE and EXEC. NULL after a refusal. */
+static struct cl_op *admit(struct cl_sandbox *sandbox, struct cl_packet *packet, uint64_t container, uint64_t pseq,
+                           const struct cl_wire_stdio *stdio, uint32_t kind)
+{
+    struct cl_op *op = op_new(packet, container, pseq);
+    const char *where = "";
+    int r = op ? take_fds(sandbox, packet, packet->fd_count ? 1 : 0, op) : -ENOMEM;
+    const char *step = "fork";
+
+    if (r == 0 &&
+        (sandbox->destroying || sandbox->op_count >= CL_OPS_MAX || sandbox->records.count == CL_WIRE_PROCESSES_MAX)) {
+        step = sandbox->destroying ? "cancel" : "limit";
+        r = sandbox->destroying ? -ECANCELED : -EAGAIN;
+    } else if (r == 0 && (packet->fd_count == 0 || container == 0 || pseq == 0 || !stdio_ok(stdio, op->fd_count))) {
+        step = "message";
+        r = -EBADMSG;
+    } else if (r == 0 && cl_records_find(&sandbox->records, pseq) != NULL) {
+        step = "message";
+        r = -EEXIST;
+    } else if (r == 0) {
+        step = "plan";
+        r = cl_plan_map(packet->fds[packet->fd_count - 1], kind, op->fd_count, &op->plan, &where);
+    }
+    if (r == 0)
+        return op;
+    refuse(sandbox, packet, r, step, where);
+    if (op != NULL)
+        cl_op_free(sandbox, op);
+    return NULL;
+}
+
+static int dup_or_none(const struct cl_op *op, uint32_t index)
+{
+    return index == CL_WIRE_NO_FD ? -1 : fcntl(op->fds[index], F_DUPFD_CLOEXEC, 3);
+}
+
+static struct cl_container *note_container(struct cl_sandbox *sandbox, const struct cl_op *op)
+{
+    struct cl_container *container = cl_container_add(&sandbox->containers, op->container);
+
+    if (container == NULL)
+        return NULL;
+    container->init = op->pseq;
+    container->enter = cl_container_enter(op->plan);
+    container->own_pids = (op->plan->ns_new & CLONE_NEWPID) != 0;
+    container->procs = dup_or_none(op, op->plan->procs_fd);
+    container->oom = dup_or_none(op, op->plan->oom_fd);
+    cl_container_oom_reset(container);
+    return container;
+}
+
+void cl_op_create(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    const struct cl_wire_create *create = &packet->u.create;
+    struct cl_op *op = admit(sandbox, packet, create->container, create->pseq, create->stdio, CL_WIRE_PLAN_CONTAINER);
+    int r = 0;
+
+    if (op == NULL)
+        return;
+    op->block = (create->flags & CL_WIRE_BLOCKED) != 0;
+    for (int i = 0; i < 3; i++)
+        if ((create->flags & ~CL_WIRE_BLOCKED) || create->reserved ||
+            (op->block && create->stdio[i].kind != CL_WIRE_STDIO_NULL))
+            r = -EBADMSG;
+    if (r == 0 && cl_container_find(&sandbox->containers, create->container) != NULL)
+        r = -EEXIST;
+    if (r < 0) {
+        refuse(sandbox, packet, r, r == -EEXIST ? "container" : "message", "");
+        cl_op_free(sandbox, op);
+        return;
+    }
+    struct cl_container *container = note_container(sandbox, op);
+    struct cl_wire_record *record =
+        container ? cl_records_add(&sandbox->records, op->pseq, op->container, CL_WIRE_RECORD_INIT) : NULL;
+
+    r = record ? begin(sandbox, op, container, create->stdio) : -EAGAIN;
+    if (r == 0)
+        return;
+    refuse(sandbox, packet, r, record ? "fork" : "limit", record ? "" : "containers of one sandbox");
+    if (record != NULL)
+        cl_records_remove(&sandbox->records, record);
+    if (container != NULL)
+        cl_container_remove(container);
+    cl_op_free(sandbox, op);
+}
+
+/* Init lives and its set-up is over: namespaces half made are not for others to see. */
+static int is_complete(struct cl_sandbox *sandbox, const struct cl_container *container)
+{
+    const struct cl_wire_record *init = container ? cl_records_find(&sandbox->records, container->init) : NULL;
+
+    return init != NULL && (init->state == CL_WIRE_RUNNING || init->state == CL_WIRE_BLOCKED_INIT);
+}
+
+void cl_op_exec(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    const struct cl_wire_exec *exec = &packet->u.exec;
+    struct cl_op *op = admit(sandbox, packet, exec->container, exec->pseq, exec->stdio, CL_WIRE_PLAN_PROCESS);
+
+    if (op == NULL)
+        return;
+    struct cl_container *container = cl_container_find(&sandbox->containers, exec->container);
+    struct cl_wire_record *record = NULL;
+    int r = is_complete(sandbox, container) ? 0 : -ESRCH;
+
+    if (r == 0) {
+        record = cl_records_add(&sandbox->records, op->pseq, op->container, 0);
+        r = begin(sandbox, op, container, exec->stdio);
+    }
+    if (r == 0)
+        return;
+    refuse(sandbox, packet, r, r == -ESRCH ? "container" : "fork", "");
+    if (record != NULL)
+        cl_records_remove(&sandbox->records, record);
+    cl_op_free(sandbox, op);
+}
+
+static struct cl_op *find_blocked(struct cl_sandbox *sandbox, uint64_t container)
+{
+    struct cl_op *op = sandbox->ops;
+
+    while (op != NULL && !(op->container == container && op->create && op->blocked && op->serial == 0))
+        op = op->next;
+    return op;
+}
+
+/* The descriptors go to the process by number of their entry, at most three. */
+static int send_stdio(struct cl_op *op, const struct cl_wire_stdio *stdio, const int *fds)
+{
+    struct cl_report go = {.kind = CL_REPORT_GO};
+    int send[CL_REPORT_FDS_MAX];
+    uint32_t n = 0;
+
+    for (int i = 0; i < 3; i++) {
+        go.stdio[i] = stdio[i];
+        if (stdio[i].kind != CL_WIRE_STDIO_DESCRIPTOR)
+            continue;
+        go.stdio[i].fd = n;
+        send[n++] = fds[stdio[i].fd];
+    }
+    return cl_report_send(op->sock, &go, send, n);
+}
+
+void cl_op_start(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    const struct cl_wire_start *start = &packet->u.start;
+    struct cl_op *op = find_blocked(sandbox, start->container);
+    struct cl_op given = {.sock = -1, .pidfd = -1};
+    int r = take_fds(sandbox, packet, 0, &given);
+
+    if (r == 0 && !stdio_ok(start->stdio, given.fd_count))
+        r = -EBADMSG;
+    else if (r == 0 && op == NULL)
+        r = cl_container_find(&sandbox->containers, start->container) ? -EALREADY : -ESRCH;
+    if (r == 0)
+        r = send_stdio(op, start->stdio, given.fds);
+    if (r == -EPIPE)
+        r = -ESRCH; /* it has just died; its exit follows */
+    if (r < 0) {
+        refuse(sandbox, packet, r, r == -EBADMSG ? "message" : "container", "");
+    } else {
+        op->request = CL_WIRE_START;
+        op->serial = packet->u.head.serial;
+    }
+    for (uint32_t i = 0; i < given.fd_count; i++)
+        cl_drop_fd(&given.fds[i]);
+    free(given.fds);
+}
+
+void cl_op_cancel(struct cl_sandbox *sandbox, const struct cl_wire_cancel *cancel)
+{
+    struct cl_wire_answer answer;
+    struct cl_op *op = sandbox->ops;
+
+    while (op != NULL && (op->serial != cancel->target || cancel->target == 0))
+        op = op->next;
+    cl_wire_init(&answer, CL_WIRE_ANSWER, cancel->head.serial);
+    answer.request = CL_WIRE_CANCEL;
+    answer.os_errno = op ? 0 : ESRCH;
+    cl_sandbox_answer(sandbox, &answer, -1);
+    if (op != NULL) {
+        cl_op_fail(op, ECANCELED, "cancel", "");
+        cl_op_settle(sandbox, op);
+    }
+}

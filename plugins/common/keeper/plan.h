@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.h - a plan as it arrives: a sealed memfd, mapped read-only and checked whole. */
+#ifndef CL_KEEPER_PLAN_H
+#define CL_KEEPER_PLAN_H
+
+#include "common/keeper/wire.h"
+
+/*
+ * Maps the plan; `fds` = the request's other descriptors. -EBADMSG for anything but a well-formed plan of this kind,
+ * with *ret_where naming what was wrong. The mapping is the caller's: cl_plan_unmap.
+ */
+int cl_plan_map(int memfd, uint32_t kind, uint32_t fds, const struct cl_wire_plan **ret_plan, const char **ret_where);
+void cl_plan_unmap(const struct cl_wire_plan *plan);
+
+#endif

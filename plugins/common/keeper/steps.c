@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * steps.c - how a process is made, as a table.
+ *
+ * The keeper forks a *helper*, which takes what can only be had from outside (keyring, joined namespaces, clock
+ * offsets) and makes the process with CLONE_PARENT, so that the keeper is its parent; then the process does its own
+ * part, from "user-map" to "exec". Each step has a name, which is what the operator reads when it fails, and an undo,
+ * which is called in reverse order for the steps done so far. Nearly everything a step makes lives in the process or in
+ * its new namespaces and dies with it; an undo is there for what would not. Order matters and is explained where it
+ * does.
+ */
+#include "common/keeper/steps.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct step {
+    const char *name;
+    int (*run)(struct cl_setup *setup);
+    void (*undo)(struct cl_setup *setup);
+};
+
+/* A process that is half made holds mounts open through these; dropping them first lets the namespace die with it. */
+static void undo_mounts(struct cl_setup *setup)
+{
+    for (uint32_t i = 0; i < setup->late_count; i++)
+        close(setup->late_readonly[i]);
+    free(setup->late_readonly);
+    setup->late_readonly = NULL;
+    setup->late_count = 0;
+}
+
+static void undo_find(struct cl_setup *setup)
+{
+    free(setup->program);
+    setup->program = NULL;
+}
+
+/* What takes host root's rights comes before "join-user"; "clone" is last, after it the helper's part is over. */
+static const struct step create_helper[] = {
+    {"keyring", cl_do_keyring, NULL}, {"join-namespace", cl_do_join, NULL}, {"borrow", cl_do_borrow, NULL},
+    {"time", cl_do_time, NULL},       {"join-user", cl_do_join_user, NULL}, {"clone", cl_do_clone, NULL},
+};
+
+/*
+ * Groups before gid before uid (the later ones take the right to do the earlier); bounding set while we still may;
+ * limits after the last descriptor is placed (a NOFILE of 3 must not break us); stdio and the program's path before the
+ * filter, which is the last thing before exec, because it may forbid anything.
+ */
+static const struct step create_child[] = {
+    {"user-map", cl_setup_wait_go, NULL},
+    {"inside-root", cl_do_inside_root, NULL},
+    {"join-cgroup", cl_do_join_cgroups, NULL},
+    {"cgroup-namespace", cl_do_cgroup_namespace, NULL},
+    {"hostname", cl_do_hostname, NULL},
+    {"loopback", cl_do_loopback, NULL},
+    {"sysctl", cl_do_sysctls, NULL},
+    {"root", cl_do_root, NULL},
+    {"mount", cl_do_mounts, undo_mounts},
+    {"device", cl_do_devices, NULL},
+    {"link", cl_do_links, NULL},
+    {"mount-readonly", cl_do_late_readonly, NULL},
+    {"readonly", cl_do_readonly, NULL},
+    {"mask", cl_do_mask, NULL},
+    {"pivot", cl_do_pivot, NULL},
+    {"root-flags", cl_do_root_flags, NULL},
+    {"nice", cl_do_nice, NULL},
+    {"session", cl_do_session, NULL},
+    {"bounding", cl_do_bounding, NULL},
+    {"groups", cl_do_groups, NULL},
+    {"user", cl_do_user, NULL},
+    {"capabilities", cl_do_caps, NULL},
+    {"close", cl_do_close, NULL},
+    {"cwd", cl_do_cwd, NULL},
+    {"find", cl_do_find, undo_find},
+    {"start", cl_do_block, NULL},
+    {"stdio", cl_do_stdio, NULL},
+    {"rlimit", cl_do_rlimits, NULL},
+    {"no-new-privs", cl_do_no_new_privs, NULL},
+    {"seccomp", cl_do_seccomp, NULL},
+    {"exec", cl_do_exec, NULL},
+};
+
+static const struct step exec_helper[] = {
+    {"keyring", cl_do_keyring, NULL},
+    {"enter", cl_do_enter, NULL},
+    {"clone", cl_do_clone, NULL},
+};
+
+static const struct step exec_child[] = {
+    {"oom-score", cl_setup_wait_go, NULL},
+    {"join-cgroup", cl_do_join_cgroups, NULL},
+    {"nice", cl_do_nice, NULL},
+    {"session", cl_do_session, NULL},
+    {"bounding", cl_do_bounding, NULL},
+    {"groups", cl_do_groups, NULL},
+    {"user", cl_do_user, NULL},
+    {"capabilities", cl_do_caps, NULL},
+    {"close", cl_do_close, NULL},
+    {"cwd", cl_do_cwd, NULL},
+    {"find", cl_do_find, undo_find},
+    {"stdio", cl_do_stdio, NULL},
+    {"rlimit", cl_do_rlimits, NULL},
+    {"no-new-privs", cl_do_no_new_privs, NULL},
+    {"seccomp", cl_do_seccomp, NULL},
+    {"exec", cl_do_exec, NULL},
+};
+
+#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
+
+int cl_setup_detail(struct cl_setup *setup, int r, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(setup->detail, sizeof(setup->detail), format, args);
+    va_end(args);
+    return r;
+}
+
+static int tell(struct cl_setup *setup, uint32_t kind, int os_errno, const char *step, const char *detail)
+{
+    struct cl_report report = {.kind = kind, .os_errno = os_errno};
+
+    snprintf(report.step, sizeof(report.step), "%s", step);
+    snprintf(report.detail, sizeof(report.detail), "%s", detail);
+    return cl_report_send(setup->status, &report, NULL, 0);
+}
+
+int cl_setup_warn(struct cl_setup *setup, int os_errno, const char *step, const char *format, ...)
+{
+    char detail[CL_WIRE_DETAIL_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(detail, sizeof(detail), format, args);
+    va_end(args);
+    return tell(setup, CL_REPORT_WARNING, os_errno, step, detail);
+}
+
+static int receive(struct cl_setup *setup, struct cl_report *report, int *fds)
+{
+    int r = cl_report_recv(setup->status, report, fds);
+
+    if (r < 0)
+        return cl_setup_detail(setup, r, "the keeper gave up");
+    if (report->kind != CL_REPORT_GO)
+        return cl_setup_detail(setup, -EPROTO, "unexpected word from the keeper");
+    if (report->os_errno != 0)
+        return cl_setup_detail(setup, -report->os_errno, "%s", report->detail);
+    return 0;
+}
+
+int cl_setup_wait_go(struct cl_setup *setup)
+{
+    struct cl_report report;
+    int fds[CL_REPORT_FDS_MAX];
+
+    return receive(setup, &report, fds);
+}
+
+int cl_setup_wait_stdio(struct cl_setup *setup)
+{
+    struct cl_report report;
+    int fds[CL_REPORT_FDS_MAX];
+    int r = receive(setup, &report, fds);
+
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < 3; i++) {
+        setup->stdio[i] = report.stdio[i];
+        setup->std[i] = report.stdio[i].kind == CL_WIRE_STDIO_DESCRIPTOR ? fds[report.stdio[i].fd] : -1;
+    }
+    return 0;
+}
+
+/* A filter may forbid sendmsg and even exit; the exit code carries the errno as far as it can, an illegal instruction
+ * ends us. */
+_Noreturn static void give_up(struct cl_setup *setup, const char *step, int r)
+{
+    tell(setup, CL_REPORT_FAILED, -r, step, setup->detail);
+    syscall(SYS_exit_group, -r & 0xff);
+    __builtin_trap();
+}
+
+static int stops_here(const struct cl_setup *setup, const char *step, uint32_t when)
+{
+    const struct cl_wire_plan *plan = setup->plan;
+
+    return plan->stop_when == when && strcmp(cl_wire_string(plan, plan->stop_step), step) == 0;
+}
+
+/* 0 all done; 1 the clone step returned in the new process. Does not return on failure. */
+static int run_table(struct cl_setup *setup, const struct step *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        setup->detail[0] = '\0';
+        int r = stops_here(setup, table[i].name, 1) ? cl_setup_detail(setup, -ECANCELED, "stopped before") : 0;
+
+        if (r == 0)
+            r = table[i].run(setup);
+        if (r == 1)
+            return 1;
+        if (r == 0 && stops_here(setup, table[i].name, 2)) {
+            r = cl_setup_detail(setup, -ECANCELED, "stopped after");
+            if (table[i].undo != NULL)
+                table[i].undo(setup);
+        }
+        if (r == 0)
+            continue;
+        for (size_t k = i; k-- > 0;)
+            if (table[k].undo != NULL)
+                table[k].undo(setup);
+        give_up(setup, table[i].name, r);
+    }
+    return 0;
+}
+
+_Noreturn void cl_steps_run(struct cl_setup *setup)
+{
+    int create = setup->plan->kind == CL_WIRE_PLAN_CONTAINER;
+    int child = create ? run_table(setup, create_helper, LENGTH(create_helper))
+                       : run_table(setup, exec_helper, LENGTH(exec_helper));
+
+    if (child) {
+        if (create)
+            run_table(setup, create_child, LENGTH(create_child));
+        else
+            run_table(setup, exec_child, LENGTH(exec_child));
+    }
+    _exit(0);
+}

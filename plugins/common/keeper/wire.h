@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire.h - what a plugin and its sandbox keeper say to each other, and the binary plan they say it about.
+ *
+ * One SOCK_SEQPACKET socket, one message a packet. Requests get exactly one answer (struct cl_wire_answer, the
+ * request's serial echoed), in the order in which they finish; events (cl_wire_exit, cl_wire_down, cl_wire_warning)
+ * come unasked. Messages stay below CL_WIRE_MESSAGE_MAX bytes and CL_WIRE_FDS_MAX descriptors; whatever may be bigger
+ * travels as one sealed memfd. Both ends run on one machine from one build: host byte order, fixed layout, every unused
+ * member zero. The keeper checks each length and each offset; a malformed *request* is answered with EBADMSG (step
+ * "message" or "plan"), what is not even a message closes the connection.
+ *
+ * Life of a connection: HELLO first, answered by a HELLO. Then, at any time and pipelined as the plugin likes:
+ *   FDS*  CREATE     a container; with CL_WIRE_BLOCKED everything but the last step is done, until
+ *         START      gives it its stdio and lets it exec
+ *   FDS*  EXEC       one more process in a container
+ *         SIGNAL RELEASE STATUS CANCEL DESTROY
+ *
+ * Descriptors: a request's descriptors are numbered from 0 in the order sent; those staged by FDS messages come first,
+ * then the request's own. CREATE and EXEC carry the *plan* as the last descriptor of the CREATE or EXEC packet itself;
+ * plans name others by index. A CREATE, EXEC or START (also one that fails) consumes and closes everything staged.
+ *
+ * Process ids: the keeper lives in a pid namespace of its own, so its numbers mean nothing to the daemon. CREATE and
+ * EXEC answers carry one descriptor, the process's pidfd: "Pid:" in /proc/self/fdinfo/<pidfd> is the number in the
+ * daemon's pid namespace.
+ *
+ * Order: the answer of a CREATE, START or EXEC comes before any event of that process. An EXIT is sent once its record
+ * is written; the record stays until RELEASE. When the connection is lost the keeper runs on, keeps reaping and
+ * recording.
+ */
+#ifndef CL_KEEPER_WIRE_H
+#define CL_KEEPER_WIRE_H
+
+#include <cloister/zygote.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CL_WIRE_MAGIC 0x4b4c4331u /* "1CLK" */
+#define CL_WIRE_VERSION 1u
+#define CL_WIRE_MESSAGE_MAX 4096u
+#define CL_WIRE_FDS_MAX 64u         /* descriptors of one packet */
+#define CL_WIRE_STAGED_MAX 512u     /* descriptors of one request, staged ones included */
+#define CL_WIRE_PLAN_MAX (4u << 20) /* bytes of a plan */
+#define CL_WIRE_PROCESSES_MAX \
+    4096u /* running and unreleased processes of a sandbox; then EXEC answers EAGAIN, step "limit" */
+#define CL_WIRE_CONTAINERS_MAX 64u /* of a sandbox */
+#define CL_WIRE_NO_FD UINT32_MAX   /* "no descriptor" wherever an index is asked for */
+#define CL_WIRE_ID_SIZE 17u        /* engine id: 16 characters and a NUL */
+#define CL_WIRE_STEP_MAX 24u
+#define CL_WIRE_DETAIL_MAX 256u
+
+enum cl_wire_type {
+    CL_WIRE_HELLO = 1, /* both ways */
+    CL_WIRE_FDS = 2,   /* just a head and descriptors; the only request without an answer */
+    CL_WIRE_CREATE = 3,
+    CL_WIRE_START = 4,
+    CL_WIRE_EXEC = 5,
+    CL_WIRE_SIGNAL = 6,
+    CL_WIRE_RELEASE = 7,
+    CL_WIRE_STATUS = 8,
+    CL_WIRE_CANCEL = 9,
+    CL_WIRE_DESTROY = 10,
+    /* keeper to plugin */
+    CL_WIRE_ANSWER = 64,
+    CL_WIRE_EXIT = 65,
+    CL_WIRE_DOWN = 66,
+    CL_WIRE_WARNING = 67
+};
+
+/* First member of every message. */
+struct cl_wire_head {
+    uint32_t magic;  /* CL_WIRE_MAGIC */
+    uint32_t size;   /* of the whole message: exactly the size of its type's struct */
+    uint32_t type;   /* enum cl_wire_type */
+    uint32_t fds;    /* descriptors in this packet; a packet that arrives with another number is refused */
+    uint64_t serial; /* chosen by the plugin, not 0; 0 in events */
+};
+
+/* -------------------------------------------------------------------------------------------------------------
+ * messages */
+
+/*
+ * Plugin to keeper: descriptors are, with CL_WIRE_HELLO_LISTENER, first a *bound but not listening* AF_UNIX
+ * SOCK_SEQPACKET socket (`<run>/<id>/k`; the keeper listens on it, so that SO_PEERPIDFD of a later connection is the
+ * keeper), then the cgroup.procs files, open for writing, of the `keepers` group of every hierarchy, into which the
+ * keeper moves itself. Keeper to plugin: the same struct with `os_errno` and `step`; 0 = ready. A later connection to
+ * the listening socket sends HELLO with cookie 0, empty id and no descriptors ("who are you?"), gets cookie and id, and
+ * becomes the control connection if there is none (else os_errno is EBUSY with cookie and id still filled, and the
+ * connection is closed).
+ */
+#define CL_WIRE_HELLO_LISTENER 1u
+struct cl_wire_hello {
+    struct cl_wire_head head;
+    uint32_t version; /* CL_WIRE_VERSION; any other is answered with EPROTO and the keeper's own */
+    uint32_t flags;
+    uint64_t cookie; /* of the instance */
+    int32_t os_errno;
+    uint32_t pid; /* the keeper's, in its own pid namespace: 1 */
+    char id[CL_WIRE_ID_SIZE + 7];
+    char step[CL_WIRE_STEP_MAX]; /* "version", "listen", "join-cgroup", "procfs", "ready" */
+};
+
+/* Descriptors of a process, fixed when it execs: exactly 0, 1 and 2, nothing else is open. */
+enum cl_wire_stdio_kind {
+    CL_WIRE_STDIO_NULL = 0,       /* the keeper's own /dev/null */
+    CL_WIRE_STDIO_DESCRIPTOR = 1, /* `fd` of this request becomes the process's */
+    CL_WIRE_STDIO_CLOSED = 2      /* number not open at all */
+};
+struct cl_wire_stdio {
+    uint32_t kind;
+    uint32_t fd; /* index, or CL_WIRE_NO_FD */
+};
+
+/*
+ * CREATE: answer carries init's pidfd. Without CL_WIRE_BLOCKED the answer means that init has been exec'ed (or, for a
+ * pause init, that it is in its waiting loop). With it, `stdio` must be all NULL kind: START brings the real ones.
+ */
+#define CL_WIRE_BLOCKED 1u
+struct cl_wire_create {
+    struct cl_wire_head head;
+    uint64_t container; /* chosen by the plugin, not 0, unique among this keeper's containers until init is released */
+    uint64_t pseq;      /* of init, not 0, never reused */
+    uint32_t flags;
+    uint32_t reserved;
+    struct cl_wire_stdio stdio[3];
+};
+
+/* START: the blocked init of a container execs; answer when it has. SIGTERM to a blocked init ends it (its EXIT then
+ * says signal 15). A START that fails leaves nothing: container and record are forgotten, no EXIT and no DOWN follow
+ * its answer. */
+struct cl_wire_start {
+    struct cl_wire_head head;
+    uint64_t container;
+    struct cl_wire_stdio stdio[3];
+};
+
+/* EXEC: answer, with the pidfd, when execve has succeeded; every failure comes here. */
+struct cl_wire_exec {
+    struct cl_wire_head head;
+    uint64_t container;
+    uint64_t pseq;
+    struct cl_wire_stdio stdio[3];
+};
+
+/*
+ * SIGNAL: answered at once. os_errno ESRCH: gone. For the container scopes `target` is the container and `count` of the
+ * answer says how many processes were signalled. SIGKILL to ALL repeats until nothing new appears (a fork bomb's
+ * children die with their pid namespace or their cgroup).
+ */
+enum cl_wire_scope {
+    CL_WIRE_SCOPE_PROCESS = 0,     /* target = pseq */
+    CL_WIRE_SCOPE_GROUP = 1,       /* target = pseq: its process group, if it leads one */
+    CL_WIRE_SCOPE_INIT = 2,        /* target = container */
+    CL_WIRE_SCOPE_ALL = 3,         /* target = container: every process in it */
+    CL_WIRE_SCOPE_ALL_BUT_INIT = 4 /* target = container */
+};
+struct cl_wire_signal {
+    struct cl_wire_head head;
+    uint64_t target;
+    uint32_t scope;
+    int32_t signal; /* 0 only asks whether it is there */
+};
+
+/* RELEASE: the record of an exited process is forgotten (EBUSY while it runs, ENOENT unknown). Releasing init of a
+ * container that is down forgets the container too. */
+struct cl_wire_release {
+    struct cl_wire_head head;
+    uint64_t pseq;
+};
+
+/* STATUS, DESTROY: just a head. STATUS' answer carries a sealed memfd with `count` records, in order of birth. DESTROY
+ * kills everything, sends the EXIT and DOWN events that are left, answers and exits: the socket's end follows the
+ * answer. */
+struct cl_wire_simple {
+    struct cl_wire_head head;
+};
+
+/* CANCEL: the CREATE, START or EXEC with serial `target` is killed and answers ECANCELED, unless it is finished; the
+ * CANCEL itself is answered with 0 or ESRCH. What a cancelled CREATE made is gone when *its* answer comes. */
+struct cl_wire_cancel {
+    struct cl_wire_head head;
+    uint64_t target;
+};
+
+/*
+ * The answer of everything but HELLO and FDS. os_errno is positive. `step` is a word of the step table (steps.h:
+ * "message", "plan", "limit", "container", "fork", "cancel", "user-map", "id-map", "oom-score", and every name in
+ * steps.c: "join-namespace", "clone", "join-cgroup", "mount", "device", "pivot", "rlimit", "capabilities", "seccomp",
+ * "cwd", "find", "exec", ...); "find" ENOENT = no such executable, EACCES = not executable; "cwd" = bad working
+ * directory. `detail` names the thing: a path, a limit, a namespace; may be empty.
+ */
+struct cl_wire_answer {
+    struct cl_wire_head head;
+    uint32_t request; /* type it answers */
+    int32_t os_errno;
+    uint32_t pid;   /* CREATE, EXEC: in the keeper's pid namespace */
+    uint32_t count; /* STATUS, SIGNAL */
+    char step[CL_WIRE_STEP_MAX];
+    char detail[CL_WIRE_DETAIL_MAX];
+};
+
+/* Not a failure, but somebody should know: a masked path that does not exist, a capability that cannot be given.
+ * `head.serial` is that of the CREATE, START or EXEC, whose answer follows. */
+struct cl_wire_warning {
+    struct cl_wire_head head;
+    int32_t os_errno;
+    uint32_t reserved;
+    char step[CL_WIRE_STEP_MAX];
+    char detail[CL_WIRE_DETAIL_MAX];
+};
+
+enum cl_wire_state {
+    CL_WIRE_STARTING = 1, /* being set up; not yet answered */
+    CL_WIRE_BLOCKED_INIT = 2,
+    CL_WIRE_RUNNING = 3,
+    CL_WIRE_EXITED = 4
+};
+#define CL_WIRE_RECORD_INIT 1u   /* init of its container */
+#define CL_WIRE_RECORD_SIGNAL 2u /* `status` is a signal number, else an exit code */
+#define CL_WIRE_RECORD_CORE 4u
+#define CL_WIRE_RECORD_OOM 8u /* killed, and the counter of its memory group had grown */
+
+/* One process, 64 bytes: what the keeper remembers until RELEASE. */
+struct cl_wire_record {
+    uint64_t pseq;
+    uint64_t container;
+    uint32_t pid;   /* in the keeper's pid namespace */
+    uint32_t state; /* enum cl_wire_state */
+    uint32_t status;
+    uint32_t flags;
+    uint64_t exit_real_ns; /* CLOCK_REALTIME and CLOCK_BOOTTIME when it was reaped; 0 while it lives */
+    uint64_t exit_boot_ns;
+    uint64_t order; /* of exits: 1, 2, 3, ... ; 0 while it lives */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct cl_wire_record) == 64, "an exit costs 64 bytes");
+
+struct cl_wire_exit {
+    struct cl_wire_head head;
+    struct cl_wire_record record;
+};
+
+/* Init has exited and nothing of the container lives any more (its exits were sent before). */
+struct cl_wire_down {
+    struct cl_wire_head head;
+    uint64_t container;
+};
+
+/* -----------------------------------------------------------------------------------------------------------------
+ * plan */
+
+/*
+ * A plan is one memfd sealed with F_SEAL_SEAL | SHRINK | GROW | WRITE: this header at offset 0, then the sections, each
+ * an array of fixed-size items at an 8-byte aligned offset, without overlap rules (sections may share bytes; nothing is
+ * written). Strings are offsets into the STRINGS section, whose first and last byte are NUL: 0 is the empty string,
+ * "not given". No string holds a newline unless it is an argument or a variable.
+ */
+#define CL_WIRE_PLAN_MAGIC 0x504c4331u /* "1CLP" */
+#define CL_WIRE_PLAN_VERSION 1u
+
+typedef uint32_t cl_wire_str;
+
+enum cl_wire_plan_kind {
+    CL_WIRE_PLAN_CONTAINER = 1, /* for CREATE */
+    CL_WIRE_PLAN_PROCESS = 2    /* for EXEC: container members and sections must be empty, but CGROUPS */
+};
+
+enum cl_wire_section {
+    CL_WIRE_STRINGS = 0,  /* bytes */
+    CL_WIRE_UID_MAP = 1,  /* struct cl_wire_map; written literally; at most 340 */
+    CL_WIRE_GID_MAP = 2,  /* struct cl_wire_map */
+    CL_WIRE_CGROUPS = 3,  /* uint32_t index of a cgroup.procs file open for writing; "0" is written, back to back */
+    CL_WIRE_MOUNTS = 4,   /* struct cl_wire_mount, in order */
+    CL_WIRE_OPTIONS = 5,  /* struct cl_wire_option, used by mounts */
+    CL_WIRE_DEVICES = 6,  /* struct cl_wire_device, after the mounts */
+    CL_WIRE_LINKS = 7,    /* struct cl_wire_link, after the devices */
+    CL_WIRE_MASKED = 8,   /* cl_wire_str, absolute path inside */
+    CL_WIRE_READONLY = 9, /* cl_wire_str */
+    CL_WIRE_SYSCTLS = 10, /* struct cl_wire_sysctl */
+    CL_WIRE_TIME = 11,    /* struct cl_wire_time_offset; needs CLONE_NEWTIME in ns_new */
+    CL_WIRE_ARGV = 12,    /* cl_wire_str; at least one, unless init is a pause */
+    CL_WIRE_ENV = 13,     /* cl_wire_str "NAME=value" */
+    CL_WIRE_GROUPS = 14,  /* uint32_t; setgroups is always called, also with none */
+    CL_WIRE_RLIMITS = 15, /* struct cl_wire_rlimit */
+    CL_WIRE_SECCOMP = 16, /* struct cl_wire_seccomp, loaded in order, last thing before exec */
+    CL_WIRE_BPF = 17,     /* struct sock_filter (8 bytes), used by seccomp */
+    CL_WIRE_SECTION_COUNT = 18
+};
+
+struct cl_wire_span {
+    uint32_t offset; /* from the start of the plan, multiple of 8 */
+    uint32_t count;  /* items; 0 = empty, offset then 0 */
+};
+
+struct cl_wire_map {
+    uint32_t inside;
+    uint32_t outside;
+    uint32_t count;
+};
+
+/* Mounts. New mount API only, by descriptor; the target is resolved below the root (openat2 IN_ROOT, no magic links),
+ * missing directories are made component by component, and a missing target is made as a file if the source is not a
+ * directory. The target of proc and sysfs must be an ordinary directory: no symlink on the way. */
+enum cl_wire_mount_kind {
+    CL_WIRE_MOUNT_FS = 1,  /* `type` by fsopen with options; attributes set on the fresh mount */
+    CL_WIRE_MOUNT_BIND = 2 /* `fd`: a detached tree from open_tree(OPEN_TREE_CLONE [| AT_RECURSIVE]) */
+};
+/* In a user namespace, proc without CLONE_NEWPID, sysfs without CLONE_NEWNET and mqueue without CLONE_NEWIPC in ns_new
+ * would be EPERM: the keeper then makes them as host root, for the namespace the container shares, and binds them;
+ * plans need not care. cgroup and cgroup2 without CLONE_NEWCGROUP are for the plugin to compile to binds. A read-only
+ * tmpfs turns read-only only after all mounts, devices and links stand. The root itself is no target. */
+#define CL_WIRE_MOUNT_RECURSIVE 1u /* attr_set and attr_clr apply to the whole tree */
+#define CL_WIRE_MOUNT_IDMAP 2u     /* of `fd`: owners are shifted by the container's user namespace */
+#define CL_WIRE_MOUNT_MODE 4u      /* `mode` is what a missing target directory gets; else 0755 */
+struct cl_wire_mount {
+    uint32_t kind;
+    uint32_t flags;
+    cl_wire_str target; /* absolute path inside */
+    cl_wire_str type;   /* "proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup", "cgroup2", ... */
+    cl_wire_str source; /* the "source" key of fsconfig, shown in mountinfo; may be empty */
+    uint32_t fd;
+    uint32_t option_first; /* into OPTIONS */
+    uint32_t option_count;
+    uint64_t
+        attr_set; /* MOUNT_ATTR_* of <linux/mount.h>, RDONLY NOSUID NODEV NOEXEC *ATIME NODIRATIME NOSYMFOLLOW only */
+    uint64_t attr_clr;    /* to set an atime mode, MOUNT_ATTR__ATIME must be here */
+    uint32_t propagation; /* 0, or one of MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE, perhaps | MS_REC; 0 =
+                             MS_PRIVATE | MS_REC */
+    uint32_t mode;
+};
+
+struct cl_wire_option {
+    cl_wire_str key;
+    cl_wire_str value;
+    uint32_t has_value; /* 0: FSCONFIG_SET_FLAG */
+};
+
+/* Without a user namespace: mknod, chmod, chown. With one: a bind onto an empty file, of `fd` if given, else of the
+ * keeper's own null, zero, full, random, urandom or tty (by number); any other is EPERM. uid and gid are the
+ * container's. */
+struct cl_wire_device {
+    cl_wire_str path;
+    uint32_t type; /* S_IFCHR, S_IFBLK or S_IFIFO */
+    uint32_t major;
+    uint32_t minor;
+    uint32_t mode; /* permission bits */
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t fd; /* index of a detached tree, or CL_WIRE_NO_FD */
+};
+
+/* An existing path is left alone, with a warning if it is not the same link. */
+struct cl_wire_link {
+    cl_wire_str path;
+    cl_wire_str text;
+};
+
+/* Key as a path below /proc/sys ("net/ipv4/ip_forward"), written by the container's init through the keeper's procfs.
+ */
+struct cl_wire_sysctl {
+    cl_wire_str key;
+    cl_wire_str value;
+};
+
+struct cl_wire_time_offset {
+    uint32_t clock; /* CLOCK_MONOTONIC or CLOCK_BOOTTIME */
+    uint32_t reserved;
+    int64_t seconds;
+    int64_t nanoseconds; /* 0..999999999 */
+};
+
+struct cl_wire_rlimit {
+    uint32_t resource; /* RLIMIT_* */
+    uint32_t reserved;
+    uint64_t soft; /* UINT64_MAX = infinity */
+    uint64_t hard;
+};
+
+struct cl_wire_seccomp {
+    uint32_t flags; /* SECCOMP_FILTER_FLAG_* : LOG, SPEC_ALLOW, TSYNC only */
+    uint32_t reserved;
+    uint32_t first; /* into BPF */
+    uint32_t count; /* 1..4096 */
+};
+
+enum cl_wire_session { CL_WIRE_SESSION_SETSID = 0, CL_WIRE_SESSION_SETPGID = 1, CL_WIRE_SESSION_INHERIT = 2 };
+
+/* cl_wire_plan.flags */
+#define CL_WIRE_PLAN_PAUSE 1u /* init is the keeper's own pause loop, named `comm`; argv must be empty */
+#define CL_WIRE_PLAN_NO_NEW_PRIVS 2u
+#define CL_WIRE_PLAN_KEYRING 4u   /* a new session keyring, joined as host root before any uid changes */
+#define CL_WIRE_PLAN_OOM_SCORE 8u /* oom_score_adj is given */
+#define CL_WIRE_PLAN_ROOT_READONLY 16u
+#define CL_WIRE_PLAN_ROOT_IDMAP 32u      /* the root tree's owners are shifted by the container's user namespace */
+#define CL_WIRE_PLAN_LOOPBACK 64u        /* bring `lo` up; needs CLONE_NEWNET in ns_new */
+#define CL_WIRE_PLAN_DENY_SETGROUPS 128u /* "deny" to setgroups before the gid map; then GROUPS must be empty */
+
+enum cl_wire_oom_kind {
+    CL_WIRE_OOM_NONE = 0,
+    CL_WIRE_OOM_V1 = 1 /* memory.oom_control */,
+    CL_WIRE_OOM_V2 = 2 /* memory.events */
+};
+
+/* Namespaces to join instead of making: ns_join is indexed by these. */
+enum cl_wire_ns {
+    CL_WIRE_NS_USER = 0,
+    CL_WIRE_NS_PID = 1,
+    CL_WIRE_NS_MOUNT = 2,
+    CL_WIRE_NS_NET = 3,
+    CL_WIRE_NS_IPC = 4,
+    CL_WIRE_NS_UTS = 5,
+    CL_WIRE_NS_CGROUP = 6,
+    CL_WIRE_NS_TIME = 7,
+    CL_WIRE_NS_COUNT = 8
+};
+
+struct cl_wire_plan {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t size; /* of the whole plan, equal to the memfd's */
+    uint32_t kind;
+    uint32_t flags;
+    uint32_t reserved;
+    struct cl_wire_span section[CL_WIRE_SECTION_COUNT];
+
+    /* process */
+    uint32_t uid; /* inside */
+    uint32_t gid;
+    uint32_t umask;
+    uint32_t session; /* enum cl_wire_session; a container's init is always SETSID */
+    cl_wire_str cwd;  /* absolute */
+    cl_wire_str path; /* search path for an argv[0] without slash; empty: PATH of ENV, else /usr/local/sbin:...:/bin */
+    int32_t oom_score_adj;
+    int32_t nice;          /* 0 = as is */
+    uint64_t cap_bounding; /* bit n = capability n; what this host cannot give is dropped with a warning */
+    uint64_t cap_permitted;
+    uint64_t cap_effective;
+    uint64_t cap_inheritable;
+    uint64_t cap_ambient;
+
+    /* container */
+    uint64_t ns_new; /* CLONE_NEW*; CLONE_NEWNS is demanded unless ns_join has a mount namespace. Without
+                      * CLONE_NEWPID and pid join: the sandbox's own pid namespace, never the host's */
+    uint32_t ns_join[CL_WIRE_NS_COUNT]; /* descriptor index of a namespace, or CL_WIRE_NO_FD */
+    cl_wire_str hostname;               /* needs CLONE_NEWUTS in ns_new */
+    cl_wire_str domainname;
+    cl_wire_str comm;          /* of a pause, at most 15 bytes */
+    uint32_t root_fd;          /* index of the root's detached tree; CL_WIRE_NO_FD only with a joined mount namespace */
+    uint32_t root_propagation; /* like cl_wire_mount.propagation; set after the pivot; SLAVE and SHARED keep it a slave
+                                  of the host's */
+    uint32_t oom_kind;
+    uint32_t oom_fd;   /* index of that file, open for reading */
+    uint32_t procs_fd; /* index of the container's own cgroup.procs, open for reading: who is in it when it has no pid
+                        * namespace of its own; or CL_WIRE_NO_FD */
+
+    /* tests only: the set-up fails with ECANCELED when it comes to this step; stop_when is 1 before it, 2 after it, 0
+     * never */
+    cl_wire_str stop_step;
+    uint32_t stop_when;
+    uint32_t reserved2;
+};
+
+/*
+ * [any, pure] 0 if `size` bytes at `data` are a well-formed plan of this kind in which every offset, count, string,
+ * index and descriptor index (below `fds`) is in range; else -EBADMSG, and *ret_where, if not NULL, names the member in
+ * a word. `data` is 8-byte aligned.
+ */
+int cl_wire_plan_check(const void *data, size_t size, uint32_t kind, uint32_t fds, const char **ret_where);
+
+/* [any, pure] 0 if these bytes are one well-formed message with `fds` descriptors; else -EBADMSG. Type-specific sizes
+ * included. */
+int cl_wire_message_check(const void *data, size_t size, uint32_t fds);
+
+/* [any, pure] Bytes of one item of a section; of a message type's struct. 0 = unknown. */
+size_t cl_wire_section_item(uint32_t section);
+size_t cl_wire_message_size(uint32_t type);
+
+/* [any, pure] Of a checked plan: the section's first item; a string. */
+static inline const void *cl_wire_items(const struct cl_wire_plan *plan, uint32_t section)
+{
+    return (const char *)plan + plan->section[section].offset;
+}
+
+static inline const char *cl_wire_string(const struct cl_wire_plan *plan, cl_wire_str offset)
+{
+    return (const char *)plan + plan->section[CL_WIRE_STRINGS].offset + offset;
+}
+
+#endif
