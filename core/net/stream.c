@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -162,6 +163,17 @@ static size_t take_unread(cloister_stream *stream, char *buffer, size_t size)
     return take;
 }
 
+/*
+ * At the end of the input: has the peer closed, or only shut its sending side? The kernel shows the first as a hang-up. It is
+ * asked now, because to somebody who waits for hours nothing is written that would fail. With our own side shut both look alike.
+ */
+static bool hung_up(const cloister_stream *stream)
+{
+    struct pollfd state = {.fd = stream->fd};
+    return stream->is_socket && !stream->shut_asked && !stream->write_errno && poll(&state, 1, 0) > 0 &&
+           (state.revents & POLLHUP);
+}
+
 /* One piece from the kernel to the reader. False when there will not be another one in this turn. */
 static bool read_piece(cloister_stream *stream, char *buffer, size_t size, size_t *ret_got)
 {
@@ -171,6 +183,8 @@ static bool read_piece(cloister_stream *stream, char *buffer, size_t size, size_
         return false;
     if (got <= 0) {
         stream->at_end = true;
+        if (got == 0 && hung_up(stream))
+            fail_write(stream, EPIPE);
         tell_end(stream, got == 0 ? CLOISTER_EOF : CLOISTER_ABORTED, (int)-got);
         return false;
     }

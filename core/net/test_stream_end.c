@@ -189,9 +189,31 @@ static void abort_hastens_a_finish(void **state)
     end(&link);
 }
 
+/* Somebody who waits for an answer for hours is written nothing: that the peer has closed must be known without a write. */
+static void a_closed_peer_is_gone_a_half_closed_one_is_not(void **state)
+{
+    (void)state;
+    struct link link;
+    begin(&link);
+    assert_int_equal(shutdown(link.peer, SHUT_WR), 0);
+    turn(&link);
+    assert_int_equal(link.ends, 1);
+    assert_int_equal(link.gones, 0);
+    assert_int_equal(cl_stream_write(link.stream, CLOISTER_SV("answer")), 0);
+    end(&link);
+    begin(&link);
+    close(link.peer);
+    link.peer = -1;
+    turn(&link);
+    assert_int_equal(link.ends, 1);
+    assert_int_equal(link.gones, 1);
+    end(&link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_closed_peer_is_gone_a_half_closed_one_is_not),
         cmocka_unit_test(shut_waits_for_the_queue),      cmocka_unit_test(finish_ends_with_fin_even_after_unread_input),
         cmocka_unit_test(finish_flushes_to_a_slow_peer), cmocka_unit_test(finish_is_bounded),
         cmocka_unit_test(streams_end_inside_data),       cmocka_unit_test(abort_hastens_a_finish),
