@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error/error.h"
+#include "core/util/sv.h"
+#include "core/value/value.h"
+
+/* ---- value ---- */
+
+static int32_t outcome(int result)
+{
+    return result < 0 ? -1 : 0;
+}
+
+static int32_t value_parse(struct cloister_sv text, uint32_t flags, uint32_t depth, cloister_value **ret,
+                           struct cloister_error *err)
+{
+    struct cl_value_options options = {.flags = flags, .depth = depth};
+    *ret = NULL;
+    return outcome(cl_value_parse(text, &options, ret, ret, err));
+}
+
+static uint32_t value_type(const cloister_value *value)
+{
+    return cl_value_type(value);
+}
+
+static uint64_t value_count(const cloister_value *value)
+{
+    return cl_value_count(value);
+}
+
+static cloister_value *value_at(const cloister_value *value, uint64_t index, struct cloister_sv *ret_key)
+{
+    cloister_value *member = cl_value_at(value, index);
+    if (ret_key)
+        *ret_key = cl_value_key(member);
+    return member;
+}
+
+static int32_t value_string(const cloister_value *value, struct cloister_sv *ret)
+{
+    return outcome(cl_value_string(value, ret));
+}
+
+static int32_t value_u64(const cloister_value *value, uint64_t *ret)
+{
+    return outcome(cl_value_u64(value, ret));
+}
+
+static int32_t value_i64(const cloister_value *value, int64_t *ret)
+{
+    return outcome(cl_value_i64(value, ret));
+}
+
+static int32_t value_boolean(const cloister_value *value, uint32_t *ret)
+{
+    bool yes = false;
+    int32_t result = outcome(cl_value_bool(value, &yes));
+    if (result == 0)
+        *ret = yes;
+    return result;
+}
+
+static int32_t value_number(const cloister_value *value, struct cloister_sv *ret)
+{
+    return outcome(cl_value_raw(value, ret));
+}
+
+static cloister_value *new_boolean(uint32_t yes)
+{
+    return cl_value_new_bool(yes != 0);
+}
+
+static int32_t value_set(cloister_value *object, struct cloister_sv key, cloister_value *child)
+{
+    return outcome(cl_value_set(object, key, child));
+}
+
+static int32_t value_append(cloister_value *array, cloister_value *child)
+{
+    return outcome(cl_value_append(array, child));
+}
+
+static int32_t value_remove(cloister_value *object, struct cloister_sv key)
+{
+    return cl_value_remove(object, key) == 0;
+}
+
+static int32_t value_print(const cloister_value *value, uint32_t pretty, struct cloister_sv *ret)
+{
+    char *text;
+    size_t size;
+    if (cl_value_print(value, pretty != 0, &text, &size) < 0)
+        return -1;
+    *ret = cl_sv(text, size);
+    return 0;
+}
+
+static void free_text(struct cloister_sv text)
+{
+    free((void *)text.data);
+}
+
+const struct cloister_value_api fake_values = {
+    CLOISTER_INIT(struct cloister_value_api),
+    .parse = value_parse,
+    .free = cl_value_free,
+    .type = value_type,
+    .get = cl_value_get,
+    .count = value_count,
+    .at = value_at,
+    .string = value_string,
+    .u64 = value_u64,
+    .i64 = value_i64,
+    .boolean = value_boolean,
+    .number = value_number,
+    .new_object = cl_value_new_object,
+    .new_array = cl_value_new_array,
+    .new_string = cl_value_new_string,
+    .new_u64 = cl_value_new_u64,
+    .new_i64 = cl_value_new_i64,
+    .new_boolean = new_boolean,
+    .new_null = cl_value_new_null,
+    .copy = cl_value_copy,
+    .set = value_set,
+    .append = value_append,
+    .remove = value_remove,
+    .print = value_print,
+    .free_text = free_text,
+};
+
+/* ---- log ---- */
+
+static void log_line(const struct cloister_host *host, uint32_t level, const char *format, ...)
+{
+    (void)host;
+    (void)level;
+    (void)format;
+}
+
+static void error_set(struct cloister_error *err, uint32_t code, int32_t os_errno, const char *subject,
+                      const char *step, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)cl_error_setv(err, code, os_errno, subject, step, format, args);
+    va_end(args);
+}
+
+static void error_wrap(struct cloister_error *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cl_error_wrapv(err, format, args);
+    va_end(args);
+}
+
+static uint64_t error_sentence(const struct cloister_error *err, char *buffer, uint64_t size)
+{
+    return cl_error_sentence(err, buffer, size);
+}
+
+static const struct cloister_log_api logs = {CLOISTER_INIT(struct cloister_log_api),
+                                             .log = log_line,
+                                             .error_set = error_set,
+                                             .error_wrap = error_wrap,
+                                             .error_sentence = error_sentence,
+                                             .error_code_name = cl_error_code_name};
+
+/* ---- loop: everything that is to happen later, in order ---- */
+
+struct cloister_timer {
+    cloister_fn fn, closed;
+    void *ctx, *closed_ctx;
+    uint64_t deadline; /* 0 = stopped */
+    struct cloister_timer *next;
+};
+
+struct post {
+    cloister_fn fn;
+    void *ctx;
+};
+
+uint64_t fake_now = 1000000000;
+static struct cloister_timer *timers;
+static struct post posts[64];
+static unsigned post_first, post_count;
+
+static int32_t timer_open(const struct cloister_host *host, cloister_fn fn, void *ctx, cloister_timer **ret)
+{
+    struct cloister_timer *timer = calloc(1, sizeof(*timer));
+    (void)host;
+    if (!timer)
+        return -ENOMEM;
+    timer->fn = fn;
+    timer->ctx = ctx;
+    timer->next = timers;
+    timers = *ret = timer;
+    return 0;
+}
+
+static int32_t timer_set(cloister_timer *timer, uint64_t deadline, uint64_t repeat)
+{
+    (void)repeat;
+    timer->deadline = deadline;
+    return 0;
+}
+
+static int32_t timer_stop(cloister_timer *timer)
+{
+    timer->deadline = 0;
+    return 0;
+}
+
+static void timer_close(cloister_timer *timer, cloister_fn closed, void *ctx)
+{
+    timer->deadline = 0;
+    timer->closed = closed;
+    timer->closed_ctx = ctx;
+}
+
+static int32_t loop_post(const struct cloister_host *host, cloister_fn fn, void *ctx)
+{
+    (void)host;
+    if (post_count == sizeof(posts) / sizeof(posts[0]))
+        return -ENOMEM;
+    posts[(post_first + post_count++) % (sizeof(posts) / sizeof(posts[0]))] = (struct post){fn, ctx};
+    return 0;
+}
+
+static bool turn_timers(void)
+{
+    bool done = false;
+    for (struct cloister_timer **link = &timers, *timer; (timer = *link);) {
+        if (timer->closed) {
+            *link = timer->next;
+            timer->closed(timer->closed_ctx);
+            free(timer);
+            return true;
+        }
+        link = &timer->next;
+        if (timer->deadline && timer->deadline <= fake_now) {
+            timer->deadline = 0;
+            timer->fn(timer->ctx);
+            done = true;
+        }
+    }
+    return done;
+}
+
+void fake_turn(void)
+{
+    bool busy = true;
+    while (busy) {
+        busy = turn_timers();
+        while (post_count > 0) {
+            struct post post = posts[post_first];
+            post_first = (post_first + 1) % (sizeof(posts) / sizeof(posts[0]));
+            post_count--;
+            post.fn(post.ctx);
+            busy = true;
+        }
+    }
+}
+
+static const struct cloister_loop_api loops = {CLOISTER_INIT(struct cloister_loop_api),
+                                               .timer_open = timer_open,
+                                               .timer_set = timer_set,
+                                               .timer_stop = timer_stop,
+                                               .timer_close = timer_close,
+                                               .post = loop_post};
+
+/* ---- streams ---- */
+
+cloister_stream *fake_stream_new(void)
+{
+    cloister_stream *stream = calloc(1, sizeof(*stream));
+    if (stream)
+        stream->output = calloc(1, FAKE_OUTPUT_MAX);
+    return stream;
+}
+
+void fake_stream_free(cloister_stream *stream)
+{
+    free(stream->output);
+    free(stream);
+}
+
+const char *fake_stream_read(cloister_stream *stream)
+{
+    static char copy[FAKE_OUTPUT_MAX];
+    memcpy(copy, stream->output, stream->written + 1);
+    memset(stream->output, 0, stream->written);
+    stream->written = 0;
+    return copy;
+}
+
+static int32_t read_start(cloister_stream *stream, const struct cloister_stream_reader *reader, void *ctx)
+{
+    stream->reader = *reader;
+    stream->ctx = ctx;
+    stream->reading = true;
+    return 0;
+}
+
+static int32_t read_stop(cloister_stream *stream)
+{
+    stream->reading = false;
+    return 0;
+}
+
+static int32_t stream_write(cloister_stream *stream, struct cloister_sv bytes)
+{
+    if (stream->written + bytes.size >= FAKE_OUTPUT_MAX)
+        return -ENOMEM;
+    memcpy(stream->output + stream->written, bytes.data, bytes.size);
+    stream->written += bytes.size;
+    stream->total += bytes.size;
+    if (!stream->stuck)
+        stream->taken = stream->total;
+    return 0;
+}
+
+static uint64_t stream_queued(const cloister_stream *stream)
+{
+    return stream->total - stream->taken;
+}
+
+static uint64_t stream_sent(const cloister_stream *stream)
+{
+    return stream->taken;
+}
+
+void fake_stream_take(cloister_stream *stream)
+{
+    stream->taken = stream->total;
+    stream->stuck = false;
+    if (stream->reader.drained)
+        stream->reader.drained(stream->ctx);
+}
+
+static const struct cloister_stream_api streams = {CLOISTER_INIT(struct cloister_stream_api),
+                                                   .read_start = read_start,
+                                                   .read_stop = read_stop,
+                                                   .write = stream_write,
+                                                   .queued = stream_queued,
+                                                   .sent = stream_sent};
+
+/* ---- system ---- */
+
+static uint64_t now_mono(void)
+{
+    return fake_now;
+}
+
+static struct cloister_sv version(const struct cloister_host *host)
+{
+    (void)host;
+    return CLOISTER_SV("0.1.0");
+}
+
+static struct cloister_sv instance(const struct cloister_host *host)
+{
+    (void)host;
+    return CLOISTER_SV("test");
+}
+
+static int32_t plugins_json(const struct cloister_host *host, struct cloister_sv *ret)
+{
+    (void)host;
+    *ret = CLOISTER_SV("[{\"name\":\"p\"}]");
+    return 0;
+}
+
+static int32_t health_json(const struct cloister_host *host, struct cloister_sv *ret)
+{
+    (void)host;
+    *ret = CLOISTER_SV("{\"status\":\"ok\"}");
+    return 0;
+}
+
+static const struct cloister_system_api systems = {CLOISTER_INIT(struct cloister_system_api),
+                                                   .now_mono = now_mono,
+                                                   .version = version,
+                                                   .instance = instance,
+                                                   .plugins_json = plugins_json,
+                                                   .health_json = health_json};
+
+void fake_host_init(struct cloister_host *host)
+{
+    *host = (struct cloister_host){CLOISTER_INIT(struct cloister_host),
+                                   .abi_major = CLOISTER_ABI_MAJOR,
+                                   .abi_minor = CLOISTER_ABI_MINOR,
+                                   .log = &logs,
+                                   .value = &fake_values,
+                                   .loop = &loops,
+                                   .stream = &streams,
+                                   .system = &systems};
+}
