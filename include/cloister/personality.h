@@ -95,7 +95,7 @@ struct cloister_exchange_api {
     struct cloister_sv (*parameter)(const cloister_exchange *exchange, struct cloister_sv name); /* of the path, raw */
     struct cloister_sv (*query)(const cloister_exchange *exchange, struct cloister_sv name);
     struct cloister_sv (*header)(const cloister_exchange *exchange, struct cloister_sv name); /* case-blind */
-    struct cloister_sv (*body)(const cloister_exchange *exchange); /* WHOLE */
+    struct cloister_sv (*body)(const cloister_exchange *exchange); /* WHOLE; where the framing is JSON, the document printed */
     /* The body as JSON, parsed at most once; borrowed until the exchange is answered. NULL: it is not JSON, err says where. An empty
      * body is an empty object. */
     const cloister_value *(*document)(cloister_exchange *exchange, struct cloister_error *err);
@@ -108,10 +108,11 @@ struct cloister_exchange_api {
     /* enum cloister_pushed. TOO_BIG: still unanswered. GONE: nothing was written, the exchange is over. Never calls back inside. */
     uint32_t (*answer)(cloister_exchange *exchange, uint32_t klass, struct cloister_sv body);
     uint32_t (*answer_open)(cloister_exchange *exchange, uint32_t klass, struct cloister_sv body);
-    uint32_t (*push)(cloister_exchange *exchange, struct cloister_sv body); /* FULL: it was not taken; writable follows */
+    /* FULL: it was not taken; writable follows. GONE: exchange_gone follows (after `answer` it does not). */
+    uint32_t (*push)(cloister_exchange *exchange, struct cloister_sv body);
     void (*end)(cloister_exchange *exchange);
     void (*park)(cloister_exchange *exchange); /* leaves the in-flight count, deadlines and drain */
-    void (*recovered_done)(const struct cloister_host *host, cloister_op op);
+    void (*recovered_done)(const struct cloister_host *host, cloister_op op); /* NULL until sandboxes are recovered */
     void (*drained)(const struct cloister_host *host); /* answer to drain */
     /* An open exchange of the same connection by its wire id, NULL if there is none (unsubscribe). */
     cloister_exchange *(*by_wire_id)(const cloister_conn *conn, struct cloister_wire_id id);

@@ -8,7 +8,8 @@
  *   stream bytes -> head (host matches the route, returns the body policy) -> body ... -> [personality] -> answer -> stream bytes
  *
  * `wire` is the transport's own pointer for one request: given with head or fault, handed back with every call about that exchange,
- * valid until the transport has seen `answer` (or `end` after `answer_open`), or `forget`.
+ * valid until the transport has seen `answer` (or `end` after `answer_open`), or `forget`. It is NULL where the connection as a whole is
+ * answered: a peer without access is refused before it has sent anything.
  * All calls [loop]. A call of the host may come from inside an upcall (an exchange answered at once): head, body and fault may
  * re-enter answer, push and end, never detach. Members since 0.1. Source: sdk.md section 2.
  */
@@ -150,7 +151,7 @@ struct cloister_transport {
     /* Takes a new connection's stream (borrowed until detach has returned; the host closes it) and starts reading. *ret_state is handed
      * back with every call about it. 0 or negative errno. Mandatory. */
     int32_t (*attach)(void *instance, cloister_conn *conn, cloister_stream *stream, uint32_t role, void **ret_state);
-    /* Writes the one answer. Returns enum cloister_pushed: TOO_BIG leaves the exchange unanswered. Mandatory. */
+    /* Writes the one answer. Returns enum cloister_pushed: TOO_BIG leaves the exchange unanswered; after GONE wire is gone. Mandatory. */
     uint32_t (*answer)(void *instance, void *state, void *wire, const struct cloister_answer *answer);
     /* An answer that keeps the exchange open for pushes, until end. */
     uint32_t (*answer_open)(void *instance, void *state, void *wire, const struct cloister_answer *answer);
@@ -186,7 +187,8 @@ struct cloister_transport_api {
     void (*fault)(cloister_conn *conn, cloister_exchange *exchange, void *wire, const struct cloister_fault *fault);
     /* The peer sends nothing more: requests under way are answered, subscriptions end, then the host closes. */
     void (*peer_eof)(cloister_conn *conn);
-    /* The connection is over (verdict, errno, and why, for the log): every exchange on it is gone; detach follows, never inside this call. */
+    /* The connection is over (verdict, errno, and why, for the log): every exchange on it is gone; detach follows, never inside this call.
+     * After EOF the host finishes the stream (flush, FIN), after any other verdict it aborts it. */
     void (*lost)(cloister_conn *conn, uint32_t verdict, int32_t os_errno, const char *why);
     /* Below the low-water mark again, after a push that returned FULL. */
     void (*room)(cloister_conn *conn);
