@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api.c - the table that personalities get. A slot that is NULL belongs to a later issue: its wrapper answers
+ * UNSUPPORTED. */
+#include "core/engine/api.h"
+
+#include "core/engine/operation.h"
+#include "core/engine/views.h"
+
+static void cancel(const struct cloister_host *host, cloister_op op)
+{
+    const struct cl_service *service = cl_service_of(host);
+    struct cl_operation *operation = cl_map_get_u64(&service->engine->by_number, op);
+    if (operation && operation->service == service && !operation->answered)
+        cl_operation_cancel_later(operation);
+}
+
+const struct cloister_engine_api cl_engine_api = {
+    CLOISTER_INIT(struct cloister_engine_api),
+    .sandbox_create = cl_api_sandbox_create,
+    .sandbox_destroy = cl_api_sandbox_destroy,
+    .container_start = cl_api_container_start,
+    .container_kill = cl_api_container_kill,
+    .container_stop = cl_api_container_stop,
+    .exec = cl_api_exec,
+    .signal = cl_api_signal,
+    .wait = cl_api_wait,
+    .release = cl_api_release,
+    .describe = cl_api_describe,
+    .cancel = cancel,
+    .info = cl_view_info,
+    .machine_info = cl_view_machine_info,
+    .find = cl_view_find,
+    .iterate = cl_view_iterate,
+    .containers = cl_view_containers,
+    .processes = cl_view_processes,
+    .labels = cl_view_labels,
+    .label_get = cl_view_label_get,
+    .spec_default = cl_view_spec_default,
+};

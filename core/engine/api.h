@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api.h - the slots of cloister_engine_api, by the files that fill them. */
+#ifndef CL_CORE_ENGINE_API_H
+#define CL_CORE_ENGINE_API_H
+
+#include <cloister/host.h>
+
+#define CL_API_OPERATION(name)                                                                             \
+    cloister_op cl_api_##name(const struct cloister_host *host, const struct cloister_##name##_args *args, \
+                              cloister_done_fn done, void *ctx, struct cloister_error *err)
+
+CL_API_OPERATION(sandbox_create);  /* create.c */
+CL_API_OPERATION(sandbox_destroy); /* destroy.c */
+CL_API_OPERATION(container_start); /* start.c */
+CL_API_OPERATION(container_kill);  /* signal.c */
+CL_API_OPERATION(container_stop);  /* stop.c */
+CL_API_OPERATION(exec);            /* exec.c */
+CL_API_OPERATION(signal);          /* signal.c */
+CL_API_OPERATION(wait);            /* wait.c */
+CL_API_OPERATION(release);         /* release.c */
+CL_API_OPERATION(describe);        /* release.c */
+
+#endif

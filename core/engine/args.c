@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/engine/args.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+
+#include "core/error/error.h"
+#include "core/value/value.h"
+
+#define NAME_MAX_BYTES 255u
+#define CID_MAX 64u
+#define SPEC_MAX (512u * 1024u)
+#define PATH_MAX_BYTES 4095u
+#define LABELS_MAX (512u * 1024u)
+#define LABEL_COUNT_MAX 1024u
+#define ENV_COUNT_MAX 65536u
+#define ENV_MAX (2u * 1024u * 1024u)
+#define TAG_MAX 1024u
+#define STDIO_MAX 64u
+#define COMM_MAX 15u
+
+#define ROOTFS_FLAGS (CLOISTER_ROOTFS_WRITABLE | CLOISTER_ROOTFS_IDMAP)
+
+static int invalid(struct cloister_error *err, const char *where, const char *what)
+{
+    return cl_error_set(err, CLOISTER_INVALID, 0, where, NULL, "%s %s", where, what);
+}
+
+static int unsupported(struct cloister_error *err, const char *feature)
+{
+    return cl_error_set(err, CLOISTER_UNSUPPORTED, 0, feature, NULL, "%s is not supported here", feature);
+}
+
+int cl_args_no_memory(struct cloister_error *err)
+{
+    return cl_error_set(err, CLOISTER_INTERNAL, ENOMEM, NULL, NULL, "copy the arguments");
+}
+
+int cl_args_text(struct cloister_sv text, const char *where, uint64_t max, struct cloister_error *err)
+{
+    if (text.size && !text.data)
+        return invalid(err, where, "has a length but no bytes");
+    if (text.size > max)
+        return cl_error_set(err, CLOISTER_INVALID, 0, where, NULL, "%s has %llu bytes, at most %llu are allowed", where,
+                            (unsigned long long)text.size, (unsigned long long)max);
+    return 0;
+}
+
+/* A text that becomes a C string somewhere. */
+static int check_word(struct cloister_sv text, const char *where, uint64_t max, struct cloister_error *err)
+{
+    int r = cl_args_text(text, where, max, err);
+    return r == 0 && cl_sv_has_nul(text) ? invalid(err, where, "holds a NUL") : r;
+}
+
+int cl_args_signal(uint32_t number, const char *where, struct cloister_error *err)
+{
+    return number >= 1 && number <= (uint32_t)SIGRTMAX
+               ? 0
+               : cl_error_set(err, CLOISTER_INVALID, 0, where, NULL, "%u is not a signal's number", number);
+}
+
+struct cloister_sv cl_args_cid(struct cloister_sv cid)
+{
+    return cid.size ? cid : CLOISTER_SV("main");
+}
+
+/* Part of record kinds and perhaps of paths. */
+static int check_cid(struct cloister_sv cid, struct cloister_error *err)
+{
+    int r = check_word(cid, "cid", CID_MAX, err);
+    for (uint64_t i = 0; r == 0 && i < cid.size; i++) {
+        char c = cid.data[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && (i == 0 || !memchr("_.-", c, 3)))
+            r = invalid(err, "cid", "is not [A-Za-z0-9][A-Za-z0-9_.-]*");
+    }
+    return r;
+}
+
+/* ---- stdio ---- */
+
+static int check_entry(const struct cloister_stdio *entry, uint64_t index, const struct cloister_stdio *all,
+                       struct cloister_error *err)
+{
+    switch (entry->kind) {
+    case CLOISTER_STDIO_NULL:
+    case CLOISTER_STDIO_CLOSED:
+        break;
+    case CLOISTER_STDIO_DESCRIPTOR:
+        if (entry->fd < 0 || fcntl(entry->fd, F_GETFD) < 0)
+            return invalid(err, "stdio", "names a descriptor that is not open");
+        for (uint64_t i = 0; i < index; i++)
+            if (all[i].kind == CLOISTER_STDIO_DESCRIPTOR && all[i].fd == entry->fd)
+                return invalid(err, "stdio", "names one descriptor twice; it can be moved only once");
+        break;
+    case CLOISTER_STDIO_SAME_AS:
+        if (entry->fd < 0 || (uint64_t)entry->fd >= index)
+            return invalid(err, "stdio", "names a copy of a later entry");
+        break;
+    case CLOISTER_STDIO_SOCKET:
+        return unsupported(err, "stdio SOCKET");
+    case CLOISTER_STDIO_PIPE:
+        return unsupported(err, "stdio PIPE");
+    case CLOISTER_STDIO_PTY:
+        return unsupported(err, "stdio PTY");
+    default:
+        return cl_error_set(err, CLOISTER_INVALID, 0, "stdio", NULL, "stdio has unknown kind %u", entry->kind);
+    }
+    if (entry->window || entry->policy || entry->reserved32 || entry->reserved[0] || entry->reserved[1])
+        return invalid(err, "stdio", "has a member that does not belong to its kind");
+    return 0;
+}
+
+/* The size that every element must have to be understood. */
+#define STDIO_SIZE_MIN offsetof(struct cloister_stdio, window)
+
+static int copy_stdio(struct cl_operation *operation, const struct cloister_stdio *from, uint64_t count,
+                      uint64_t stride, uint64_t capabilities, const struct cloister_stdio **ret,
+                      struct cloister_error *err)
+{
+    if (count > STDIO_MAX || (count && (!from || stride < STDIO_SIZE_MIN)))
+        return invalid(err, "stdio", "is not a list of at most 64 entries");
+    if (count > 3 && !(capabilities & CLOISTER_ISO_EXTRA_FDS))
+        return unsupported(err, "EXTRA_FDS");
+    struct cloister_stdio *copy = cl_arena_array(&operation->arena, from, count, stride, sizeof(*copy));
+    if (operation->arena.failed)
+        return cl_args_no_memory(err);
+    for (uint64_t i = 0; i < count; i++) {
+        int r = check_entry(&copy[i], i, copy, err);
+        if (r < 0)
+            return r;
+    }
+    *ret = copy;
+    return cl_operation_take_fds(operation, copy, count) < 0 ? cl_args_no_memory(err) : 0;
+}
+
+/* ---- process ---- */
+
+/* A name and '='; without NUL. Values are secrets: no error quotes them. */
+static int copy_env(struct cl_operation *operation, const struct cloister_process_args *from,
+                    const struct cloister_sv **ret, struct cloister_error *err)
+{
+    if (from->env_count > ENV_COUNT_MAX || (from->env_count && !from->env))
+        return invalid(err, "env", "has too many entries");
+    struct cloister_sv *copy =
+        cl_arena_array(&operation->arena, from->env, from->env_count, sizeof(*copy), sizeof(*copy));
+    uint64_t total = 0;
+    for (uint64_t i = 0; copy && i < from->env_count; i++) {
+        struct cloister_sv entry = copy[i];
+        if (cl_args_text(entry, "env", ENV_MAX, err) < 0)
+            return -EINVAL;
+        const char *equals = entry.size ? memchr(entry.data, '=', entry.size) : NULL;
+        if (!equals || equals == entry.data || cl_sv_has_nul(entry))
+            return cl_error_set(err, CLOISTER_INVALID, 0, "env", NULL, "env[%llu] is not NAME=value",
+                                (unsigned long long)i);
+        total += entry.size + 1;
+        if (total > ENV_MAX)
+            return cl_error_set(err, CLOISTER_TOO_BIG, 0, "env", NULL, "env has more than %u bytes", ENV_MAX);
+        copy[i] = cl_arena_sv(&operation->arena, entry);
+    }
+    *ret = copy;
+    return 0;
+}
+
+static int check_oci_process(struct cloister_sv text, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *document = NULL;
+    int r = cl_value_parse(text, NULL, &document, NULL, err);
+    if (r < 0) {
+        cl_error_wrap(err, "process");
+        return r;
+    }
+    if (cl_value_type(document) != CLOISTER_VALUE_OBJECT)
+        return invalid(err, "process", "is not an object");
+    if (cl_value_count(cl_value_get_cstr(document, "env")))
+        return invalid(err, "process.env", "must travel apart from the process object");
+    return 0;
+}
+
+static const struct cloister_process_args *copy_process(struct cl_operation *operation,
+                                                        const struct cloister_process_args *from, uint64_t capabilities,
+                                                        struct cloister_error *err)
+{
+    if (!from) {
+        (void)invalid(err, "process", "is missing");
+        return NULL;
+    }
+    struct cloister_process_args *copy = cl_arena_struct(&operation->arena, from, sizeof(*copy));
+    if (!copy) {
+        (void)cl_args_no_memory(err);
+        return NULL;
+    }
+    if (copy->session > CLOISTER_SESSION_INHERIT) {
+        (void)cl_error_set(err, CLOISTER_INVALID, 0, "session", NULL, "session has unknown kind %u", copy->session);
+        return NULL;
+    }
+    struct cloister_process_args source = *copy;
+    if (cl_args_text(copy->oci, "process", SPEC_MAX, err) < 0 || check_oci_process(copy->oci, err) < 0 ||
+        cl_args_text(copy->tag, "tag", TAG_MAX, err) < 0 || copy_env(operation, &source, &copy->env, err) < 0 ||
+        copy_stdio(operation, source.stdio, source.stdio_count, source.stdio_size, capabilities, &copy->stdio, err) < 0)
+        return NULL;
+    copy->stdio_size = sizeof(*copy->stdio);
+    copy->oci = cl_arena_sv(&operation->arena, source.oci);
+    copy->tag = cl_arena_sv(&operation->arena, source.tag);
+    return copy;
+}
+
+/* ---- container ---- */
+
+static int check_spec(struct cloister_sv text, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *document = NULL;
+    int r = cl_value_parse(text, NULL, &document, NULL, err);
+    if (r < 0) {
+        cl_error_wrap(err, "spec");
+        return r;
+    }
+    if (cl_value_type(document) != CLOISTER_VALUE_OBJECT)
+        return invalid(err, "spec", "is not an object");
+    if (cl_value_get_cstr(document, "process"))
+        return invalid(err, "spec.process", "must travel apart from the spec");
+    return 0;
+}
+
+static int check_container(const struct cloister_container_args *container, uint64_t capabilities,
+                           struct cloister_error *err)
+{
+    if (container->init != CLOISTER_INIT_PROCESS && container->init != CLOISTER_INIT_PAUSE)
+        return invalid(err, "init", "has an unknown kind");
+    if (container->start != CLOISTER_START_NOW && container->start != CLOISTER_START_BLOCKED)
+        return invalid(err, "start", "has an unknown kind");
+    if (container->init == CLOISTER_INIT_PAUSE && !(capabilities & CLOISTER_ISO_PAUSE_INIT))
+        return unsupported(err, "PAUSE_INIT");
+    if (container->start == CLOISTER_START_BLOCKED && !(capabilities & CLOISTER_ISO_BLOCKED_INIT))
+        return unsupported(err, "BLOCKED_INIT");
+    if (container->rootfs_kind != CLOISTER_ROOTFS_DIRECTORY)
+        return unsupported(err, "a root file system that is not a directory");
+    if (container->rootfs_flags & ~ROOTFS_FLAGS || container->reserved)
+        return invalid(err, "rootfs_flags", "has an unknown bit");
+    int r = check_cid(container->cid, err);
+    r = r ? r : check_word(container->pause_comm, "pause_comm", COMM_MAX, err);
+    r = r ? r : check_word(container->rootfs, "rootfs", PATH_MAX_BYTES, err);
+    r = r ? r : cl_args_text(container->spec, "spec", SPEC_MAX, err);
+    if (r == 0 && (!container->rootfs.size || container->rootfs.data[0] != '/'))
+        r = invalid(err, "rootfs", "is not an absolute path");
+    return r ? r : check_spec(container->spec, err);
+}
+
+static const struct cloister_container_args *copy_container(struct cl_operation *operation,
+                                                            const struct cloister_container_args *from,
+                                                            uint64_t capabilities, struct cloister_error *err)
+{
+    struct cl_arena *arena = &operation->arena;
+    struct cloister_container_args *copy = cl_arena_struct(arena, from, sizeof(*copy));
+    if (!copy) {
+        (void)cl_args_no_memory(err);
+        return NULL;
+    }
+    if (check_container(copy, capabilities, err) < 0)
+        return NULL;
+    copy->cid = cl_arena_sv(arena, cl_args_cid(copy->cid));
+    copy->spec = cl_arena_sv(arena, copy->spec);
+    copy->rootfs = cl_arena_sv(arena, copy->rootfs);
+    copy->pause_comm = cl_arena_sv(arena, copy->pause_comm);
+    if (copy->init == CLOISTER_INIT_PAUSE) {
+        copy->process = NULL;
+        return copy;
+    }
+    copy->process = copy_process(operation, copy->process, capabilities, err);
+    return copy->process ? copy : NULL;
+}
+
+/* ---- sandbox ---- */
+
+static int copy_labels(struct cl_operation *operation, struct cloister_sandbox_create_args *copy,
+                       struct cloister_error *err)
+{
+    const uint64_t least = offsetof(struct cloister_label, reserved);
+    if (copy->label_count > LABEL_COUNT_MAX || (copy->label_count && (!copy->labels || copy->label_size < least)))
+        return invalid(err, "labels", "is not a list of at most 1024 labels");
+    struct cloister_label *labels =
+        cl_arena_array(&operation->arena, copy->labels, copy->label_count, copy->label_size, sizeof(*labels));
+    uint64_t total = 0;
+    for (uint64_t i = 0; labels && i < copy->label_count; i++) {
+        struct cloister_label *label = &labels[i];
+        if (cl_args_text(label->key, "label", LABELS_MAX, err) < 0 ||
+            cl_args_text(label->value, "label", LABELS_MAX, err) < 0)
+            return -EINVAL;
+        if (!label->key.size || !cl_sv_utf8(label->key) || !cl_sv_utf8(label->value) || cl_sv_has_nul(label->key) ||
+            cl_sv_has_nul(label->value) || label->reserved[0] || label->reserved[1])
+            return invalid(err, "label", "is not a key and a value of UTF-8 text");
+        total += label->key.size + label->value.size + 8;
+        if (total > LABELS_MAX)
+            return cl_error_set(err, CLOISTER_TOO_BIG, 0, "labels", NULL, "the labels have more than %u bytes",
+                                LABELS_MAX);
+        for (uint64_t k = 0; k < i; k++)
+            if (cl_sv_eq(labels[k].key, label->key))
+                return invalid(err, "label", "is named twice");
+        label->key = cl_arena_sv(&operation->arena, label->key);
+        label->value = cl_arena_sv(&operation->arena, label->value);
+    }
+    copy->labels = labels;
+    copy->label_size = sizeof(*labels);
+    return 0;
+}
+
+const struct cloister_sandbox_create_args *cl_args_create(struct cl_operation *operation,
+                                                          const struct cloister_sandbox_create_args *from,
+                                                          uint64_t capabilities, struct cloister_error *err)
+{
+    struct cloister_sandbox_create_args *copy = cl_arena_struct(&operation->arena, from, sizeof(*copy));
+    int r = copy ? 0 : cl_args_no_memory(err);
+    if (r == 0 && copy->flags & CLOISTER_SANDBOX_PROVISIONAL)
+        r = unsupported(err, "PROVISIONAL");
+    if (r == 0 && copy->flags)
+        r = invalid(err, "flags", "has an unknown bit");
+    r = r ? r : check_word(copy->name, "name", NAME_MAX_BYTES, err);
+    if (r == 0 && copy->name.size && memchr(copy->name.data, '/', copy->name.size))
+        r = invalid(err, "name", "holds a '/'");
+    r = r ? r : copy_labels(operation, copy, err);
+    if (r < 0)
+        return NULL;
+    copy->name = cl_arena_sv(&operation->arena, copy->name);
+    copy->isolation = cl_arena_sv(&operation->arena, copy->isolation);
+    if (copy->container) {
+        copy->container = copy_container(operation, copy->container, capabilities, err);
+        if (!copy->container)
+            return NULL;
+    }
+    if (operation->arena.failed) {
+        (void)cl_args_no_memory(err);
+        return NULL;
+    }
+    return copy;
+}
+
+const struct cloister_container_start_args *cl_args_start(struct cl_operation *operation,
+                                                          const struct cloister_container_start_args *from,
+                                                          uint64_t capabilities, struct cloister_error *err)
+{
+    struct cloister_container_start_args *copy = cl_arena_struct(&operation->arena, from, sizeof(*copy));
+    if (!copy) {
+        (void)cl_args_no_memory(err);
+        return NULL;
+    }
+    if (copy_stdio(operation, copy->stdio, copy->stdio_count, copy->stdio_size, capabilities, &copy->stdio, err) < 0)
+        return NULL;
+    copy->stdio_size = sizeof(*copy->stdio);
+    copy->sandbox = cl_arena_sv(&operation->arena, copy->sandbox);
+    copy->container = cl_arena_sv(&operation->arena, cl_args_cid(copy->container));
+    if (operation->arena.failed)
+        (void)cl_args_no_memory(err);
+    return operation->arena.failed ? NULL : copy;
+}
+
+const struct cloister_exec_args *cl_args_exec(struct cl_operation *operation, const struct cloister_exec_args *from,
+                                              uint64_t capabilities, struct cloister_error *err)
+{
+    struct cloister_exec_args *copy = cl_arena_struct(&operation->arena, from, sizeof(*copy));
+    int r = copy ? 0 : cl_args_no_memory(err);
+    if (r == 0 && copy->flags)
+        r = invalid(err, "flags", "has an unknown bit");
+    r = r ? r : check_word(copy->name, "name", NAME_MAX_BYTES, err);
+    if (r < 0)
+        return NULL;
+    copy->process = copy_process(operation, copy->process, capabilities, err);
+    if (!copy->process)
+        return NULL;
+    copy->sandbox = cl_arena_sv(&operation->arena, copy->sandbox);
+    copy->container = cl_arena_sv(&operation->arena, cl_args_cid(copy->container));
+    copy->name = cl_arena_sv(&operation->arena, copy->name);
+    if (operation->arena.failed)
+        (void)cl_args_no_memory(err);
+    return operation->arena.failed ? NULL : copy;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* args.h - arguments from across the boundary: checked, bounded, copied into the operation's memory. */
+#ifndef CL_CORE_ENGINE_ARGS_H
+#define CL_CORE_ENGINE_ARGS_H
+
+#include "core/engine/operation.h"
+
+/* Each returns the copy, or NULL and err (INVALID with the place, UNSUPPORTED, TOO_BIG, no memory). Descriptors are
+ * noted in the operation. capabilities: of the isolation instance. */
+const struct cloister_sandbox_create_args *cl_args_create(struct cl_operation *operation,
+                                                          const struct cloister_sandbox_create_args *from,
+                                                          uint64_t capabilities, struct cloister_error *err);
+const struct cloister_container_start_args *cl_args_start(struct cl_operation *operation,
+                                                          const struct cloister_container_start_args *from,
+                                                          uint64_t capabilities, struct cloister_error *err);
+const struct cloister_exec_args *cl_args_exec(struct cl_operation *operation, const struct cloister_exec_args *from,
+                                              uint64_t capabilities, struct cloister_error *err);
+/* 0, or negative with err INVALID: longer than max, or no memory behind it. */
+int cl_args_text(struct cloister_sv text, const char *where, uint64_t max, struct cloister_error *err);
+int cl_args_signal(uint32_t number, const char *where, struct cloister_error *err);
+int cl_args_no_memory(struct cloister_error *err);
+struct cloister_sv cl_args_cid(struct cloister_sv cid);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "core/engine/api.h"
+#include "core/engine/args.h"
+#include "core/engine/errand.h"
+#include "core/engine/operation.h"
+#include "core/error/error.h"
+#include "core/util/mem.h"
+#include "core/util/time.h"
+
+static int check_state(const struct cl_operation *operation, struct cloister_error *err)
+{
+    const struct cl_sandbox *sandbox = operation->sandbox;
+    bool making = sandbox->state == CLOISTER_SANDBOX_CREATING && sandbox->creating;
+    if (sandbox->gate_closed || (sandbox->state != CLOISTER_SANDBOX_UP && !making)) {
+        int r = cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "it is not up");
+        if (err)
+            err->detail = sandbox->state;
+        return r;
+    }
+    if (operation->container->state == CLOISTER_CONTAINER_STOPPED || operation->container->ending) {
+        int r = cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "container '%s' has stopped",
+                             operation->container->cid);
+        if (err)
+            err->detail = CLOISTER_CONTAINER_STOPPED;
+        return r;
+    }
+    return 0;
+}
+
+static int check_room(const struct cl_operation *operation, struct cloister_sv name, struct cloister_error *err)
+{
+    if (operation->sandbox->by_number.size >= CL_ENGINE_MAX_PROCESSES)
+        return cl_error_set(err, CLOISTER_LIMIT, 0, "processes", NULL, "it has %u processes whose end was not released",
+                            CL_ENGINE_MAX_PROCESSES);
+    if (name.size && cl_process_named(operation->container, name))
+        return cl_error_set(err, CLOISTER_NAME_IN_USE, 0, NULL, "name", "a process '%.*s' is running", CL_SV_ARG(name));
+    return 0;
+}
+
+/* It runs although nobody wants it any more: it is ended, and its exit is nobody's business. */
+static void disown(struct cl_process *process)
+{
+    if (cl_process_ended(process)) {
+        cl_process_free(process);
+        return;
+    }
+    process->disowned = true;
+    process->state = CLOISTER_PROCESS_RUNNING;
+    process->held = false;
+    cl_errand_kill_process(process);
+    cl_sandbox_flush(process->sandbox);
+}
+
+static void started(struct cl_operation *operation, const struct cloister_result *from)
+{
+    struct cl_process *process = cl_steal_ptr(&operation->process);
+    struct cl_sandbox *sandbox = process->sandbox;
+    struct cloister_result result = *from;
+    process->pid = from->pid;
+    process->state = CLOISTER_PROCESS_RUNNING;
+    process->started_real_ns = cl_real_ns();
+    result.process = process->number;
+    cl_operation_finish(operation, NULL, &result);
+    process->held = false; /* O1: its events come behind the answer */
+    cl_sandbox_flush(sandbox);
+    if (sandbox->down)
+        cl_sandbox_lost(sandbox,
+                        sandbox->cause); /* it cannot outlive the others; an exit that was seen came out above */
+}
+
+static void on_exec(void *ctx, const struct cloister_error *err, const void *data)
+{
+    struct cl_operation *operation = ctx;
+    struct cl_sandbox *sandbox = cl_sandbox_ref(operation->sandbox);
+    if (err) {
+        cl_operation_finish(operation, err, NULL);
+    } else if (operation->cancelled) {
+        struct cl_process *process = cl_steal_ptr(&operation->process);
+        cl_operation_finish_cancelled(operation, "cancelled");
+        disown(process);
+    } else {
+        started(operation, data);
+    }
+    cl_sandbox_unref(sandbox);
+}
+
+static void begin(struct cl_operation *operation)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct cloister_iso_exec_args *args = &operation->iso.exec;
+    int r = check_state(operation, &err);
+    if (r == 0 && !operation->backend->vtable->exec)
+        r = cl_operation_no_slot(operation, "exec", &err);
+    if (r < 0) {
+        cl_operation_finish(operation, &err, NULL);
+        return;
+    }
+    *args = (struct cloister_iso_exec_args){CLOISTER_INIT(struct cloister_iso_exec_args), .exec = operation->args.exec,
+                                            .process = operation->process->number};
+    cl_sandbox_identity(operation->sandbox, &args->sandbox);
+    if (CL_ISO_CALL(operation, exec, args, on_exec, &err) < 0)
+        cl_operation_finish(operation, &err, NULL);
+}
+
+static void cancel(struct cl_operation *operation)
+{
+    cl_operation_cancel_call(operation); /* if it starts all the same, on_exec ends it */
+}
+
+static void drop(struct cl_operation *operation)
+{
+    if (operation->process)
+        cl_process_free(operation->process);
+}
+
+static const struct cl_operation_class class = {
+    .name = "exec", .verb = "exec in", .begin = begin, .cancel = cancel, .drop = drop};
+
+static int prepare(struct cl_operation *operation, const struct cloister_exec_args *from, struct cloister_error *err)
+{
+    struct cloister_exec_args head;
+    cl_struct_copy(&head, sizeof(head), from);
+    operation->container = cl_container_find(operation->sandbox, head.container, err);
+    if (!operation->container)
+        return -ENOENT;
+    operation->args.exec = cl_args_exec(operation, from, operation->backend->capabilities, err);
+    if (!operation->args.exec)
+        return -EINVAL;
+    int r = check_state(operation, err);
+    r = r ? r : check_room(operation, operation->args.exec->name, err);
+    if (r == 0 && cl_process_new(operation->container, operation->args.exec->name, false, &operation->process) < 0)
+        r = cl_args_no_memory(err);
+    return r;
+}
+
+cloister_op cl_api_exec(const struct cloister_host *host, const struct cloister_exec_args *args, cloister_done_fn done,
+                        void *ctx, struct cloister_error *err)
+{
+    struct cloister_exec_args head;
+    cl_struct_copy(&head, sizeof(head), args);
+    struct cl_service *service = cl_service_of(host);
+    struct cl_sandbox *sandbox = cl_sandbox_find(service, head.sandbox, true, err);
+    struct cl_operation *operation = sandbox ? cl_operation_new(service, &class, sandbox, done, ctx, err) : NULL;
+    if (!operation)
+        return 0;
+    if (prepare(operation, args, err) < 0) {
+        cl_operation_wrap(operation, err);
+        return cl_operation_drop(operation);
+    }
+    return cl_operation_start(operation, head.deadline, CL_CLAIM_CONTAINER_SHARED);
+}

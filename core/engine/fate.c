@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/engine/errand.h"
+#include "core/engine/operation.h"
+#include "core/error/error.h"
+#include "core/util/time.h"
+
+static struct cloister_event event_of(const struct cl_sandbox *sandbox, uint32_t kind,
+                                      const struct cl_container *container)
+{
+    return (struct cloister_event){
+        CLOISTER_INIT(struct cloister_event),
+        .kind = kind,
+        .service = cl_sv_cstr(sandbox->service->name),
+        .sandbox = cl_sandbox_id(sandbox),
+        .name = sandbox->name,
+        .container = cl_sv_cstr(container ? container->cid : NULL),
+        .incarnation = container ? container->incarnation : 0,
+        .cause = sandbox->cause,
+    };
+}
+
+void cl_sandbox_emit(struct cl_sandbox *sandbox, uint32_t kind, const struct cl_container *container)
+{
+    struct cloister_event event = event_of(sandbox, kind, container);
+    cl_events_emit(sandbox->engine->events, &event);
+}
+
+void cl_sandbox_emit_state(struct cl_sandbox *sandbox)
+{
+    struct cloister_event event = event_of(sandbox, CLOISTER_EVENT_STATE, NULL);
+    event.state = sandbox->state;
+    cl_events_emit(sandbox->engine->events, &event);
+}
+
+void cl_container_emit_state(struct cl_container *container)
+{
+    struct cloister_event event = event_of(container->sandbox, CLOISTER_EVENT_STATE, container);
+    event.state = container->state;
+    cl_events_emit(container->sandbox->engine->events, &event);
+}
+
+static void emit_process(const struct cl_process *process, uint32_t kind)
+{
+    struct cl_sandbox *sandbox = process->sandbox;
+    struct cloister_event event = event_of(sandbox, kind, process->container);
+    event.process = process->number;
+    event.is_init = process->is_init;
+    event.status = process->status;
+    event.real_ns = process->status.real_ns;
+    event.mono_ns = process->status.mono_ns;
+    cl_events_emit(sandbox->engine->events, &event);
+}
+
+static bool has_tapes(const struct cl_sandbox *sandbox)
+{
+    return sandbox->backend->capabilities & CLOISTER_ISO_TAPE;
+}
+
+/* Without captured output the exit is the end of it. */
+static bool satisfied(const struct cl_process *process, const struct cl_operation *wait)
+{
+    if (!cl_process_ended(process))
+        return false;
+    return wait->args.until == CLOISTER_WAIT_EXIT || process->state != CLOISTER_PROCESS_EXITED ||
+           !has_tapes(process->sandbox);
+}
+
+void cl_process_answer(struct cl_process *process, const struct cloister_error *err)
+{
+    struct cl_list told;
+    cl_list_init(&told);
+    CL_LIST_FOREACH(node, &process->waiters)
+    {
+        if (!err && !satisfied(process, CL_CONTAINER(node, struct cl_operation, waiting)))
+            continue;
+        cl_list_remove(node);
+        cl_list_append(&told, node);
+    }
+    struct cloister_result result = {CLOISTER_INIT(struct cloister_result)};
+    result.process = process->number;
+    result.status = process->status;
+    result.container_state = process->container->state;
+    for (struct cl_list *node; (node = cl_list_first(&told));)
+        cl_operation_finish(CL_CONTAINER(node, struct cl_operation, waiting), err, err ? NULL : &result);
+}
+
+static bool all_stopped(const struct cl_sandbox *sandbox)
+{
+    CL_LIST_FOREACH(node, &sandbox->containers)
+    if (CL_CONTAINER(node, struct cl_container, node)->state != CLOISTER_CONTAINER_STOPPED)
+        return false;
+    return true;
+}
+
+static void sandbox_down(struct cl_sandbox *sandbox, uint32_t cause)
+{
+    if (sandbox->down)
+        return;
+    sandbox->down = true;
+    sandbox->cause = cause;
+    bool destroying = sandbox->state == CLOISTER_SANDBOX_DESTROYING;
+    if (!destroying) {
+        sandbox->state = CLOISTER_SANDBOX_OFF;
+        if (sandbox->goal == CL_GOAL_UP)
+            sandbox->goal = CL_GOAL_OFF;
+    }
+    cl_sandbox_emit(sandbox, CLOISTER_EVENT_SANDBOX_DOWN, NULL);
+    if (!destroying)
+        cl_sandbox_emit_state(sandbox);
+}
+
+static void record(struct cl_sandbox *sandbox)
+{
+    if (sandbox->state != CLOISTER_SANDBOX_DESTROYING)
+        cl_journal_write(sandbox, CL_RECORD_SANDBOX | CL_RECORD_CONTAINERS, CLOISTER_DURABLE_DAEMON, NULL, NULL, NULL);
+}
+
+static void container_down(struct cl_container *container, uint32_t cause)
+{
+    struct cl_sandbox *sandbox = container->sandbox;
+    if (container->state == CLOISTER_CONTAINER_STOPPED)
+        return;
+    container->state = CLOISTER_CONTAINER_STOPPED;
+    container->ending = false;
+    struct cloister_event event = event_of(sandbox, CLOISTER_EVENT_CONTAINER_DOWN, container);
+    event.process = container->init_number;
+    event.status = container->status;
+    event.cause = cause;
+    cl_events_emit(sandbox->engine->events, &event);
+    cl_container_emit_state(container);
+    if (all_stopped(sandbox))
+        sandbox_down(sandbox, cause);
+    record(sandbox);
+    struct cl_list told;
+    cl_list_init(&told);
+    for (struct cl_list *node; (node = cl_list_first(&container->watchers));) {
+        cl_list_remove(node);
+        cl_list_append(&told, node);
+    }
+    for (struct cl_list *node; (node = cl_list_first(&told));)
+        cl_container_answer_stop(CL_CONTAINER(node, struct cl_operation, waiting));
+}
+
+/* One process fewer: with the init, all must go; with the last one, the container is down. */
+static void container_lost_one(struct cl_container *container, bool init)
+{
+    container->ending = container->ending || init;
+    if (!container->ending)
+        return;
+    if (cl_container_live(container) == 0)
+        container_down(container, CLOISTER_CAUSE_STOPPED);
+    else if (init)
+        cl_errand_kill_container(container);
+}
+
+static void forget_disowned(struct cl_process *process)
+{
+    struct cl_container *container = process->container;
+    cl_errand_release(process->sandbox, process->number);
+    if (process->state == CLOISTER_PROCESS_STARTING)
+        process->state = CLOISTER_PROCESS_LOST; /* an exec that has not come back still points at it and frees it */
+    else
+        cl_process_free(process);
+    container_lost_one(container, false);
+}
+
+void cl_process_exited(struct cl_process *process, const struct cloister_status *status)
+{
+    if (cl_process_ended(process))
+        return;
+    if (process->disowned) {
+        forget_disowned(process);
+        return;
+    }
+    process->state = CLOISTER_PROCESS_EXITED;
+    process->status = *status;
+    if (process->is_init)
+        process->container->status = *status;
+    emit_process(process, CLOISTER_EVENT_EXIT);
+    if (!has_tapes(process->sandbox)) {
+        process->state = CLOISTER_PROCESS_DRAINED;
+        emit_process(process, CLOISTER_EVENT_DRAINED);
+    }
+    container_lost_one(process->container, process->is_init);
+    cl_process_answer(process, NULL);
+}
+
+void cl_process_drained(struct cl_process *process)
+{
+    if (process->state != CLOISTER_PROCESS_EXITED || process->disowned)
+        return;
+    process->state = CLOISTER_PROCESS_DRAINED;
+    emit_process(process, CLOISTER_EVENT_DRAINED);
+    cl_process_answer(process, NULL);
+}
+
+void cl_container_start_failed(struct cl_container *container, const struct cloister_error *err)
+{
+    struct cl_sandbox *sandbox = container->sandbox;
+    struct cl_process *init = container->init;
+    if (container->state == CLOISTER_CONTAINER_STOPPED)
+        return; /* its exit has come by itself */
+    cl_error_copy(&sandbox->failure, err);
+    cl_errand_kill_container(container); /* if it still stands there, it must not be started later */
+    if (init && !cl_process_ended(init)) {
+        init->state = CLOISTER_PROCESS_LOST;
+        init->status = (struct cloister_status){.kind = CLOISTER_STATUS_LOST};
+    }
+    container->status = (struct cloister_status){.kind = CLOISTER_STATUS_LOST};
+    container_down(container, CLOISTER_CAUSE_STOPPED);
+    if (init)
+        cl_process_answer(init, err);
+}
+
+static void lose(struct cl_process *process, const struct cloister_status *status)
+{
+    if (process->disowned) {
+        forget_disowned(process);
+        return;
+    }
+    process->state = CLOISTER_PROCESS_LOST;
+    process->status = *status;
+    if (process->is_init)
+        process->container->status = *status;
+    emit_process(process, CLOISTER_EVENT_EXIT);
+}
+
+void cl_sandbox_lost(struct cl_sandbox *sandbox, uint32_t cause)
+{
+    struct cloister_status status = {.kind = CLOISTER_STATUS_LOST, .real_ns = cl_real_ns(), .mono_ns = cl_mono_ns()};
+    CL_LIST_FOREACH(node, &sandbox->processes)
+    {
+        struct cl_process *process = CL_CONTAINER(node, struct cl_process, node);
+        if (!cl_process_ended(process) && !process->held)
+            lose(process, &status);
+    }
+    CL_LIST_FOREACH(node, &sandbox->containers)
+    container_down(CL_CONTAINER(node, struct cl_container, node), cause);
+    if (!sandbox->down) {
+        sandbox_down(sandbox, cause);
+        record(sandbox);
+    }
+    CL_LIST_FOREACH(node, &sandbox->processes)
+    cl_process_answer(CL_CONTAINER(node, struct cl_process, node), NULL);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/engine/records.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/engine/operation.h"
+#include "core/error/error.h"
+#include "core/util/mem.h"
+#include "core/util/str.h"
+#include "core/value/value.h"
+
+static const char *const state_names[] = {
+    [CLOISTER_SANDBOX_CREATING] = "creating", [CLOISTER_SANDBOX_OFF] = "off",
+    [CLOISTER_SANDBOX_STARTING] = "starting", [CLOISTER_SANDBOX_UP] = "up",
+    [CLOISTER_SANDBOX_STOPPING] = "stopping", [CLOISTER_SANDBOX_DESTROYING] = "destroying",
+    [CLOISTER_SANDBOX_UNKNOWN] = "unknown",
+};
+
+const char *cl_sandbox_state_name(uint32_t state)
+{
+    return state < sizeof(state_names) / sizeof(state_names[0]) && state_names[state] ? state_names[state] : "unknown";
+}
+
+static int set(cloister_value *object, const char *key, cloister_value *value)
+{
+    return cl_value_set_cstr(object, key, value);
+}
+
+/* Names may be any bytes, JSON strings may not. */
+static int set_name(cloister_value *object, struct cloister_sv name)
+{
+    if (cl_sv_utf8(name))
+        return set(object, "name", cl_value_new_string(name));
+    struct cl_str CL_STR_CLEANUP hex = CL_STR_INIT(2048);
+    for (uint64_t i = 0; i < name.size; i++)
+        cl_str_printf(&hex, "%02x", (unsigned char)name.data[i]);
+    return hex.error ? hex.error : set(object, "name_hex", cl_value_new_string(cl_str_view(&hex)));
+}
+
+/* Prints object, which is freed, and adds the text under kind (copied). */
+static int add_json(struct cl_records *records, const char *kind, const char *of, cloister_value *object)
+{
+    char *text = NULL;
+    size_t size = 0;
+    int r = object ? cl_value_print(object, false, &text, &size) : -ENOMEM;
+    cl_value_free(object);
+    struct cloister_record *record = &records->items[records->count];
+    if (r == 0) {
+        char CL_FREE *name = cl_asprintf("%s%s", kind, of);
+        record->kind = name ? cl_arena_sv(&records->arena, cl_sv_cstr(name)) : cl_sv(NULL, 0);
+        record->data = cl_arena_sv(&records->arena, cl_sv(text, size));
+        r = name && !records->arena.failed ? 0 : -ENOMEM;
+        records->count += r == 0;
+    }
+    free(text);
+    return r;
+}
+
+static int add_sandbox(const struct cl_sandbox *sandbox, struct cl_records *records)
+{
+    CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
+    int r = object ? 0 : -ENOMEM;
+    r = r ? r : set(object, "schema", cl_value_new_u64(CL_RECORD_SCHEMA));
+    r = r ? r : set(object, "id", cl_value_new_cstr(sandbox->id));
+    r = r ? r : set(object, "service", cl_value_new_cstr(sandbox->service->name));
+    r = r ? r : set_name(object, sandbox->name);
+    r = r ? r : set(object, "isolation", cl_value_new_cstr(sandbox->backend->instance->name));
+    r = r ? r : set(object, "cookie", cl_value_new_u64(sandbox->engine->cookie));
+    r = r ? r : set(object, "boot_id", cl_value_new_cstr(sandbox->engine->boot_id));
+    r = r ? r : set(object, "goal", cl_value_new_u64(sandbox->goal));
+    r = r ? r : set(object, "state", cl_value_new_cstr(cl_sandbox_state_name(sandbox->state)));
+    r = r ? r : set(object, "cause", cl_value_new_u64(sandbox->cause));
+    r = r ? r : set(object, "created_real_ns", cl_value_new_u64(sandbox->created_real_ns));
+    r = r ? r : set(object, "created_boot_ns", cl_value_new_u64(sandbox->created_boot_ns));
+    return r ? r : add_json(records, "sandbox", "", cl_steal_ptr(&object));
+}
+
+static int add_labels(const struct cl_sandbox *sandbox, struct cl_records *records)
+{
+    CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
+    int r = object ? 0 : -ENOMEM;
+    for (size_t i = 0; r == 0 && i < sandbox->label_count; i++)
+        r = cl_value_set(object, sandbox->labels[i].key, cl_value_new_string(sandbox->labels[i].value));
+    return r ? r : add_json(records, "labels", "", cl_steal_ptr(&object));
+}
+
+static cloister_value *status_value(const struct cloister_status *status)
+{
+    cloister_value *object = cl_value_new_object();
+    if (!object || set(object, "kind", cl_value_new_u64(status->kind)) ||
+        set(object, "value", cl_value_new_u64(status->value)) ||
+        set(object, "flags", cl_value_new_u64(status->flags)) ||
+        set(object, "real_ns", cl_value_new_u64(status->real_ns))) {
+        cl_value_free(object);
+        return NULL;
+    }
+    return object;
+}
+
+static int add_container(const struct cl_container *container, struct cl_records *records)
+{
+    CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
+    int r = object ? 0 : -ENOMEM;
+    r = r ? r : set(object, "schema", cl_value_new_u64(CL_RECORD_SCHEMA));
+    r = r ? r : set(object, "cid", cl_value_new_cstr(container->cid));
+    r = r ? r : set(object, "state", cl_value_new_u64(container->state));
+    r = r ? r : set(object, "incarnation", cl_value_new_u64(container->incarnation));
+    r = r ? r : set(object, "init", cl_value_new_u64(container->init_number));
+    r = r ? r : set(object, "status", status_value(&container->status));
+    return r ? r : add_json(records, "c:", container->cid, cl_steal_ptr(&object));
+}
+
+/* The spec as it was handed over: it is without `process` (args.c has seen to that), so no environment is in it. */
+static int add_spec(const struct cl_sandbox *sandbox, struct cl_records *records)
+{
+    const struct cloister_container_args *container =
+        sandbox->creating ? sandbox->creating->args.create->container : NULL;
+    if (!container)
+        return 0;
+    CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
+    cloister_value *spec = NULL;
+    int r = object ? cl_value_parse(container->spec, NULL, &spec, NULL, NULL) : -ENOMEM;
+    r = r ? r : set(object, "schema", cl_value_new_u64(CL_RECORD_SCHEMA));
+    if (r) {
+        cl_value_free(spec);
+        return r;
+    }
+    r = set(object, "spec", spec);
+    r = r ? r : set(object, "rootfs", cl_value_new_string(container->rootfs));
+    r = r ? r : set(object, "rootfs_flags", cl_value_new_u64(container->rootfs_flags));
+    struct cloister_sv cid = container->cid;
+    char CL_FREE *of = cl_sv_dup(cid);
+    if (r == 0 && !of)
+        r = -ENOMEM;
+    return r ? r : add_json(records, "spec:", of, cl_steal_ptr(&object));
+}
+
+/* For lists that are answered before a record set is read: "up control web". */
+static void summarize(const struct cl_sandbox *sandbox, struct cl_records *records)
+{
+    struct cl_str CL_STR_CLEANUP text = CL_STR_INIT(CLOISTER_STORE_SUMMARY_MAX);
+    cl_str_printf(&text, "%s %s ", cl_sandbox_state_name(sandbox->state), sandbox->service->name);
+    struct cloister_sv name = sandbox->name;
+    if (text.size + name.size > CLOISTER_STORE_SUMMARY_MAX)
+        name.size = CLOISTER_STORE_SUMMARY_MAX - text.size;
+    cl_str_append(&text, name);
+    records->summary = cl_arena_sv(&records->arena, cl_str_view(&text));
+}
+
+int cl_records_build(const struct cl_sandbox *sandbox, unsigned kinds, struct cl_records *ret)
+{
+    int r = kinds & CL_RECORD_SANDBOX ? add_sandbox(sandbox, ret) : 0;
+    if (r == 0 && kinds & CL_RECORD_LABELS && sandbox->label_count)
+        r = add_labels(sandbox, ret);
+    if (r == 0 && kinds & CL_RECORD_SPEC)
+        r = add_spec(sandbox, ret);
+    if (kinds & CL_RECORD_CONTAINERS) {
+        CL_LIST_FOREACH(node, &sandbox->containers)
+        {
+            if (r == 0 && ret->count == CL_RECORDS_MAX)
+                r = -E2BIG;
+            if (r == 0)
+                r = add_container(CL_CONTAINER(node, struct cl_container, node), ret);
+        }
+    }
+    if (r == 0 && kinds & CL_RECORD_ISO) {
+        if (ret->count == CL_RECORDS_MAX)
+            return -E2BIG;
+        ret->items[ret->count++] = (struct cloister_record){
+            .kind = CLOISTER_SV("iso"), .data = sandbox->plan.size ? sandbox->plan : CLOISTER_SV("")};
+    }
+    if (r == 0)
+        summarize(sandbox, ret);
+    return r ? r : ret->arena.failed ? -ENOMEM : 0;
+}
+
+void cl_records_free(struct cl_records *records)
+{
+    cl_arena_free(&records->arena);
+}
+
+static struct cloister_sv find(const struct cloister_store_result *set_of, const char *kind)
+{
+    for (uint64_t i = 0; i < set_of->record_count; i++) {
+        const struct cloister_record *record =
+            (const struct cloister_record *)((const char *)set_of->records + i * set_of->record_size);
+        if (cl_sv_is(record->kind, kind))
+            return record->data;
+    }
+    return cl_sv(NULL, 0);
+}
+
+int cl_records_read(const struct cloister_store_result *record_set, struct cl_record_head *ret,
+                    struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *document = NULL;
+    int r = cl_value_parse(find(record_set, "sandbox"), NULL, &document, NULL, err);
+    if (r < 0) {
+        if (err)
+            err->code = CLOISTER_CORRUPT;
+        cl_error_wrap(err, "record 'sandbox'");
+        return r;
+    }
+    struct cl_record_head head = {.plan = find(record_set, "iso")};
+    uint64_t schema = 0;
+    if (cl_value_u64(cl_value_get_cstr(document, "schema"), &schema) < 0 ||
+        cl_value_string(cl_value_get_cstr(document, "service"), &head.service) < 0 ||
+        cl_value_string(cl_value_get_cstr(document, "isolation"), &head.isolation) < 0 ||
+        cl_value_string(cl_value_get_cstr(document, "boot_id"), &head.boot_id) < 0 ||
+        cl_value_u64(cl_value_get_cstr(document, "cookie"), &head.cookie) < 0)
+        return cl_error_set(err, CLOISTER_CORRUPT, 0, "sandbox", "record", "record 'sandbox' lacks a member");
+    if (schema > CL_RECORD_SCHEMA)
+        return cl_error_set(err, CLOISTER_VERSION_NEWER, 0, "sandbox", "record",
+                            "record 'sandbox' has schema %llu, this daemon knows %u", (unsigned long long)schema,
+                            CL_RECORD_SCHEMA);
+    if (cl_value_string(cl_value_get_cstr(document, "name"), &head.name) < 0)
+        (void)cl_value_string(cl_value_get_cstr(document, "name_hex"), &head.name);
+    head.document = cl_steal_ptr(&document);
+    *ret = head;
+    return 0;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/engine/sandbox.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/error/error.h"
+#include "core/log/log.h"
+#include "core/util/fd.h"
+#include "core/util/mem.h"
+#include "core/util/time.h"
+
+static int no_memory(struct cloister_error *err)
+{
+    return cl_error_set(err, CLOISTER_INTERNAL, ENOMEM, NULL, NULL, "create sandbox");
+}
+
+static int check_limits(const struct cl_engine *engine, const struct cl_backend *backend, struct cloister_error *err)
+{
+    if (engine->by_id.size >= engine->max_sandboxes)
+        return cl_error_set(err, CLOISTER_LIMIT, 0, "sandboxes", NULL, "there are %zu sandboxes, the most allowed",
+                            engine->by_id.size);
+    if (backend->max_sandboxes && backend->sandboxes >= backend->max_sandboxes)
+        return cl_error_set(err, CLOISTER_LIMIT, 0, "sandboxes", NULL, "%s has %llu sandboxes, the most it can have",
+                            backend->instance->label, (unsigned long long)backend->sandboxes);
+    return 0;
+}
+
+/* Into every index, all or none. */
+static int put_in_indexes(struct cl_sandbox *sandbox, struct cloister_error *err)
+{
+    int r = cl_map_put(&sandbox->service->names, sandbox->name, sandbox);
+    if (r == -EEXIST)
+        return cl_error_set(err, CLOISTER_EXISTS, 0, NULL, "name", "the name '%.*s' is taken",
+                            CL_SV_ARG(sandbox->name));
+    if (r < 0)
+        return no_memory(err);
+    if (cl_map_put(&sandbox->engine->by_id, cl_sandbox_id(sandbox), sandbox) < 0) {
+        (void)cl_map_remove(&sandbox->service->names, sandbox->name);
+        return no_memory(err);
+    }
+    cl_list_append(&sandbox->engine->sandboxes, &sandbox->node);
+    sandbox->backend->sandboxes++;
+    return 0;
+}
+
+int cl_sandbox_new(struct cl_service *service, struct cl_backend *backend, struct cloister_sv name,
+                   struct cl_sandbox **ret, struct cloister_error *err)
+{
+    int r = check_limits(service->engine, backend, err);
+    if (r < 0)
+        return r;
+    struct cl_sandbox *sandbox = cl_new(struct cl_sandbox);
+    if (!sandbox)
+        return no_memory(err);
+    sandbox->refs = 1;
+    sandbox->engine = service->engine;
+    sandbox->service = service;
+    sandbox->backend = backend;
+    sandbox->goal = CL_GOAL_UP;
+    sandbox->state = CLOISTER_SANDBOX_CREATING;
+    sandbox->created_real_ns = cl_real_ns();
+    sandbox->created_boot_ns = cl_boot_ns();
+    sandbox->failure = (struct cloister_error)CLOISTER_ERROR_INIT;
+    cl_list_init(&sandbox->node);
+    cl_list_init(&sandbox->containers);
+    cl_list_init(&sandbox->processes);
+    cl_list_init(&sandbox->operations);
+    cl_list_init(&sandbox->claims);
+    cl_list_init(&sandbox->notices);
+    cl_list_init(&sandbox->lost.node);
+    cl_list_init(&sandbox->ending.joined);
+    cl_journal_init(&sandbox->journal);
+    r = cl_id_make(sandbox->id);
+    sandbox->name = cl_arena_sv(&sandbox->arena, name.size ? name : cl_sandbox_id(sandbox));
+    sandbox->run_dir = cl_asprintf("%s/%s", service->engine->run_dir, sandbox->id);
+    if (r < 0 || sandbox->arena.failed || !sandbox->run_dir)
+        r = no_memory(err);
+    else
+        r = put_in_indexes(sandbox, err);
+    if (r < 0) {
+        cl_sandbox_unref(sandbox);
+        return r;
+    }
+    *ret = sandbox;
+    return 0;
+}
+
+struct cl_sandbox *cl_sandbox_ref(struct cl_sandbox *sandbox)
+{
+    sandbox->refs++;
+    return sandbox;
+}
+
+void cl_sandbox_unref(struct cl_sandbox *sandbox)
+{
+    if (--sandbox->refs)
+        return;
+    cl_later_cancel(&sandbox->ending.later);
+    cl_later_cancel(&sandbox->journal.later);
+    cl_notices_drop(sandbox);
+    for (struct cl_list *node; (node = cl_list_first(&sandbox->processes));)
+        cl_process_free(CL_CONTAINER(node, struct cl_process, node));
+    for (struct cl_list *node; (node = cl_list_first(&sandbox->containers));)
+        cl_container_free(CL_CONTAINER(node, struct cl_container, node));
+    cl_map_free(&sandbox->by_number);
+    cl_arena_free(&sandbox->arena);
+    free(sandbox->run_dir);
+    free(sandbox);
+}
+
+void cl_sandbox_forget(struct cl_sandbox *sandbox)
+{
+    if (sandbox->gone)
+        return;
+    sandbox->gone = true;
+    if (sandbox->journal.owed)
+        sandbox->engine->dirty--;
+    sandbox->journal.owed = false;
+    (void)cl_map_remove(&sandbox->service->names, sandbox->name);
+    (void)cl_map_remove(&sandbox->engine->by_id, cl_sandbox_id(sandbox));
+    cl_list_remove(&sandbox->node);
+    sandbox->backend->sandboxes--;
+    cl_sandbox_unref(sandbox);
+}
+
+struct cl_sandbox *cl_sandbox_find(const struct cl_service *service, struct cloister_sv id, bool act,
+                                   struct cloister_error *err)
+{
+    struct cl_sandbox *sandbox = id.size ? cl_map_get(&service->engine->by_id, id) : NULL;
+    if (sandbox && cl_service_sees(service, sandbox->service) && (!act || cl_service_acts(service, sandbox->service)))
+        return sandbox;
+    (void)cl_error_set(err, CLOISTER_NO_ENTITY, 0, NULL, "sandbox", "there is no sandbox '%.*s'", CL_SV_ARG(id));
+    cl_error_subject(err, id);
+    return NULL;
+}
+
+struct cloister_sv cl_sandbox_id(const struct cl_sandbox *sandbox)
+{
+    return cl_sv(sandbox->id, CL_ID_CHARS);
+}
+
+void cl_sandbox_identity(const struct cl_sandbox *sandbox, struct cloister_iso_sandbox *ret)
+{
+    *ret = (struct cloister_iso_sandbox){
+        CLOISTER_INIT(struct cloister_iso_sandbox),
+        .id = cl_sandbox_id(sandbox),
+        .cookie = sandbox->engine->cookie,
+        .name = sandbox->name,
+        .plan = sandbox->plan,
+        .run_dir = cl_sv_cstr(sandbox->run_dir),
+    };
+}
+
+int cl_sandbox_make_run_dir(struct cl_sandbox *sandbox, struct cloister_error *err)
+{
+    if (mkdir(sandbox->run_dir, 0700) == 0)
+        return 0;
+    return cl_error_set(err, cl_error_code_of(errno), errno, NULL, "run-directory", "make %s", sandbox->run_dir);
+}
+
+int cl_run_dir_remove(const char *path)
+{
+    CL_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    int again = cl_fd_dup(fd);
+    DIR *dir = again < 0 ? NULL : fdopendir(again);
+    if (!dir) {
+        cl_closep(&again);
+        return -ENOMEM;
+    }
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            (void)unlinkat(fd, entry->d_name, 0); /* what stays makes rmdir tell */
+    (void)closedir(dir);
+    return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
+}

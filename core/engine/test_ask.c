@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/engine/test_world.h"
+
+#include "core/engine/api.h"
+
+/* Requests that are refused at once leave a trace too. */
+static cloister_op refused(struct world *world, cloister_op op, const char *word, const struct cloister_error *err)
+{
+    if (op)
+        return op;
+    size_t size = strlen(world->trace);
+    snprintf(world->trace + size, sizeof(world->trace) - size, "%s!%s ", word, cl_error_code_name(err->code));
+    cl_error_sentence(err, world->sentence, sizeof(world->sentence));
+    world->last_error = *err;
+    return 0;
+}
+
+#define ASK(word, function, args)                                                                      \
+    do {                                                                                               \
+        struct cloister_error err = CLOISTER_ERROR_INIT;                                               \
+        char before[sizeof(world->trace)];                                                             \
+        memcpy(before, world->trace, sizeof(before));                                                  \
+        cloister_op op = function(&world->control.host, (args), on_done, caller(world, (word)), &err); \
+        assert_string_equal(before, world->trace); /* nothing comes from inside the call */            \
+        return refused(world, op, (word), &err);                                                       \
+    } while (0)
+
+cloister_op ask_create_with(struct world *world, const struct cloister_sandbox_create_args *args)
+{
+    ASK("create", cl_engine_api.sandbox_create, args);
+}
+
+cloister_op ask_create(struct world *world, const char *name, uint32_t init, uint32_t start)
+{
+    static const struct cloister_sv env[] = {{"TOKEN=SECRET", 12}};
+    struct cloister_process_args process = {CLOISTER_INIT(struct cloister_process_args),
+                                            .oci = CLOISTER_SV("{\"args\":[\"true\"]}"), .env = env, .env_count = 1};
+    struct cloister_container_args container = {CLOISTER_INIT(struct cloister_container_args),
+                                                .init = init,
+                                                .start = start,
+                                                .rootfs_kind = CLOISTER_ROOTFS_DIRECTORY,
+                                                .spec = cl_sv_cstr(spec_text),
+                                                .rootfs = CLOISTER_SV("/srv/root"),
+                                                .process = &process};
+    struct cloister_sandbox_create_args args = {CLOISTER_INIT(struct cloister_sandbox_create_args),
+                                                .name = cl_sv_cstr(name), .container = init ? &container : NULL};
+    return ask_create_with(world, &args);
+}
+
+cloister_op ask_destroy(struct world *world, const char *id, uint64_t deadline)
+{
+    struct cloister_sandbox_destroy_args args = {CLOISTER_INIT(struct cloister_sandbox_destroy_args),
+                                                 .sandbox = cl_sv_cstr(id), .deadline = deadline};
+    ASK("destroy", cl_engine_api.sandbox_destroy, &args);
+}
+
+static cloister_op exec_with(struct world *world, const char *id, const char *name, uint64_t deadline,
+                             const struct cloister_stdio *stdio, size_t count)
+{
+    struct cloister_process_args process = {CLOISTER_INIT(struct cloister_process_args),
+                                            .oci = CLOISTER_SV("{\"args\":[\"true\"]}"), .stdio = stdio,
+                                            .stdio_count = count, .stdio_size = sizeof(*stdio)};
+    struct cloister_exec_args args = {CLOISTER_INIT(struct cloister_exec_args), .sandbox = cl_sv_cstr(id),
+                                      .name = cl_sv_cstr(name), .process = &process, .deadline = deadline};
+    ASK("exec", cl_engine_api.exec, &args);
+}
+
+cloister_op ask_exec(struct world *world, const char *id, const char *name, uint64_t deadline)
+{
+    return exec_with(world, id, name, deadline, NULL, 0);
+}
+
+cloister_op ask_exec_fds(struct world *world, const char *id, const int *fds, size_t count)
+{
+    struct cloister_stdio stdio[8] = {{0}};
+    for (size_t i = 0; i < count; i++)
+        stdio[i] = (struct cloister_stdio){.kind = CLOISTER_STDIO_DESCRIPTOR, .fd = fds[i]};
+    return exec_with(world, id, "", 0, stdio, count);
+}
+
+cloister_op ask_wait(struct world *world, const char *id, cloister_process process)
+{
+    struct cloister_wait_args args = {CLOISTER_INIT(struct cloister_wait_args), .until = CLOISTER_WAIT_EXIT,
+                                      .sandbox = cl_sv_cstr(id), .process = process};
+    ASK("wait", cl_engine_api.wait, &args);
+}
+
+cloister_op ask_stop(struct world *world, const char *id, uint64_t grace, uint64_t deadline)
+{
+    struct cloister_container_stop_args args = {CLOISTER_INIT(struct cloister_container_stop_args),
+                                                .sandbox = cl_sv_cstr(id), .grace = grace, .deadline = deadline};
+    ASK("stop", cl_engine_api.container_stop, &args);
+}
+
+cloister_op ask_start(struct world *world, const char *id)
+{
+    struct cloister_container_start_args args = {CLOISTER_INIT(struct cloister_container_start_args),
+                                                 .sandbox = cl_sv_cstr(id)};
+    ASK("start", cl_engine_api.container_start, &args);
+}
+
+cloister_op ask_signal(struct world *world, const char *id, cloister_process process, uint32_t number)
+{
+    struct cloister_signal_args args = {CLOISTER_INIT(struct cloister_signal_args), .signal = number,
+                                        .sandbox = cl_sv_cstr(id), .process = process,
+                                        .scope = CLOISTER_SIGNAL_PROCESS};
+    ASK("signal", cl_engine_api.signal, &args);
+}
+
+cloister_op ask_release(struct world *world, const char *id, cloister_process process)
+{
+    struct cloister_release_args args = {CLOISTER_INIT(struct cloister_release_args), .sandbox = cl_sv_cstr(id),
+                                         .process = process};
+    ASK("release", cl_engine_api.release, &args);
+}
+
+const char *running(struct world *world, const char *name)
+{
+    static char ids[8][20];
+    static unsigned next;
+    char *id = ids[next++ % CL_COUNT(ids)];
+    assert_true(ask_create(world, name, CLOISTER_INIT_PROCESS, CLOISTER_START_NOW) != 0);
+    turn(world);
+    assert_string_equal(trace(world), "create:ok sandbox=4 container=3");
+    snprintf(id, sizeof(ids[0]), "%s", world->last_sandbox);
+    return id;
+}
+
+struct cloister_sandbox_info info(struct world *world, const char *id)
+{
+    struct cloister_sandbox_info ret = {CLOISTER_INIT(struct cloister_sandbox_info)};
+    if (cl_engine_api.info(&world->control.host, cl_sv_cstr(id), &ret, NULL) != 0)
+        ret.state = 0;
+    return ret;
+}
