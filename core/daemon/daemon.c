@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order of a daemon's life. Nothing outside the process changes before the whole configuration has been checked,
+ * plugins included. Then, and the order is the point: the run directory says who we are; the zygote is forked while the
+ * process is still small and single-threaded; the fork filter closes that door; only then do plugins get instances.
+ * Sockets listen before recovery, so that a client that connects meanwhile waits instead of being refused, and accept
+ * after it.
+ */
+#include "core/daemon/daemon.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/daemon/state.h"
+#include "core/error/error.h"
+#include "core/inspect/check.h"
+#include "core/log/log.h"
+#include "core/util/mem.h"
+#include "core/util/str.h"
+#include "core/value/value.h"
+#include "core/zygote/fork_filter.h"
+
+/* Whoever started us may have left signals blocked or ignored; an ignored SIGCHLD would lose exit statuses (H2.1.4). */
+static void reset_signals(void)
+{
+    sigset_t none;
+
+    for (int signo = 1; signo < NSIG; signo++)
+        (void)signal(signo, SIG_DFL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    umask(077);
+}
+
+static void on_signal(void *ctx, int signo)
+{
+    struct cl_daemon *daemon = ctx;
+
+    cl_log(CL_LOG_INFO, "daemon", "signal %d: draining, containers run on", signo);
+    cl_daemon_stop(daemon, 0);
+}
+
+static void on_shutdown(void *ctx, uint32_t scope, int32_t code)
+{
+    (void)scope;
+    cl_log(CL_LOG_INFO, "daemon", "shutdown was asked for: draining, containers run on");
+    cl_daemon_stop(ctx, code);
+}
+
+static void on_zygote_died(void *ctx)
+{
+    cl_log(CL_LOG_ERROR, "daemon", "the zygote died: exiting with %d to be started again; containers run on",
+           CL_EXIT_ZYGOTE);
+    cl_daemon_stop(ctx, CL_EXIT_ZYGOTE);
+}
+
+static void add_health(void *ctx, cloister_value *object)
+{
+    struct cl_daemon *daemon = ctx;
+    uint64_t connections = 0, in_flight = 0, refused = 0;
+
+    cl_exchanges_counts(daemon->exchanges, &connections, &in_flight, &refused);
+    (void)cl_value_set_cstr(object, "connections", cl_value_new_u64(connections));
+    (void)cl_value_set_cstr(object, "in_flight", cl_value_new_u64(in_flight));
+    (void)cl_value_set_cstr(object, "refused", cl_value_new_u64(refused));
+    (void)cl_value_set_cstr(object, "log_dropped", cl_value_new_u64(cl_log_dropped()));
+    cl_engine_health(daemon->engine, object);
+}
+
+static void fail(struct cl_daemon *daemon, const struct cloister_error *err)
+{
+    cl_log_error(CL_LOG_ERROR, "daemon", err, "start");
+    cl_daemon_stop(daemon, CL_EXIT_FAILURE);
+}
+
+static void on_settled(void *ctx, const struct cloister_error *err)
+{
+    struct cl_daemon *daemon = ctx;
+    struct cloister_error mine = CLOISTER_ERROR_INIT;
+
+    if (daemon->phase != CL_PHASE_STARTING)
+        return;
+    if (err)
+        fail(daemon, err);
+    else if (cl_daemon_serve(daemon, &mine) < 0)
+        fail(daemon, &mine);
+    else {
+        daemon->phase = CL_PHASE_SERVING;
+        cl_log(CL_LOG_INFO, "daemon", "ready: instance '%s', version %s, cookie %016" PRIx64, daemon->config->instance,
+               cl_version, daemon->rundir.cookie);
+    }
+}
+
+static int remember_stores(struct cl_daemon *daemon, struct cloister_error *err)
+{
+    struct cl_str ids CL_STR_CLEANUP = CL_STR_INIT(4096);
+
+    for (size_t i = 0; i < daemon->config->persistence_count; i++)
+        if (daemon->stores[i])
+            cl_str_printf(&ids, "%s%s=%.*s", ids.size ? "," : "", daemon->config->persistence[i].name,
+                          CL_SV_ARG(cl_store_id(daemon->stores[i])));
+    if (ids.error)
+        return cl_error_set(err, CLOISTER_IO, -ids.error, "instance", "remember", "remember the open stores");
+    return cl_rundir_remember(&daemon->rundir, ids.data ? ids.data : "", err);
+}
+
+static int recover(struct cl_daemon *daemon, struct cloister_error *err)
+{
+    int r = remember_stores(daemon, err);
+
+    if (r == 0 && (r = cl_engine_recover(daemon->engine, on_settled, daemon)) < 0)
+        return cl_error_set(err, CLOISTER_IO, -r, "engine", "recover", "recover sandboxes");
+    return r;
+}
+
+static void on_store_open(void *ctx, const struct cloister_error *err, const struct cloister_store_result *result)
+{
+    struct cl_daemon *daemon = ctx;
+    struct cloister_error mine = CLOISTER_ERROR_INIT;
+
+    (void)result;
+    daemon->opening--;
+    if (daemon->phase != CL_PHASE_STARTING)
+        return;
+    if (err)
+        fail(daemon, err);
+    else if (daemon->opening == 0 && recover(daemon, &mine) < 0)
+        fail(daemon, &mine);
+}
+
+static int open_stores(struct cl_daemon *daemon, struct cloister_error *err)
+{
+    const struct cl_config *config = daemon->config;
+
+    for (size_t i = 0; i < config->persistence_count; i++) {
+        if (!daemon->stores[i])
+            continue;
+        int r = cl_store_open(daemon->stores[i], config->instance, config->state_dir, on_store_open, daemon);
+        if (r < 0)
+            return cl_error_set(err, CLOISTER_IO, -r, config->persistence[i].name, "open", "open store '%s'",
+                                config->persistence[i].name);
+        daemon->opening++;
+    }
+    return daemon->opening == 0 ? recover(daemon, err) : 0;
+}
+
+static int make_rooms(struct cl_daemon *daemon, struct cloister_error *err)
+{
+    const struct cl_engine_args args = {
+        .loop = daemon->loop,
+        .events = daemon->events,
+        .instance = daemon->config->instance,
+        .run_dir = daemon->config->run_dir,
+        .boot_id = daemon->rundir.boot_id,
+        .cookie = daemon->rundir.cookie,
+        .profile_paths = daemon->config->profile_path,
+    };
+
+    int r = cl_engine_new(&args, &daemon->engine);
+    if (r == 0)
+        r = cl_exchanges_new(daemon->loop, &daemon->exchanges);
+    if (r == 0 && !(daemon->stores = cl_calloc(daemon->config->persistence_count + 1, sizeof(*daemon->stores))))
+        r = -ENOMEM;
+    if (r < 0)
+        return cl_error_set(err, CLOISTER_IO, -r, "daemon", "make rooms", "make the engine and the exchanges");
+    return 0;
+}
+
+static int start_loop(struct cl_daemon *daemon, struct cloister_error *err)
+{
+    int r = cl_loop_new(&daemon->loop);
+
+    if (r == 0)
+        r = cl_events_new(&daemon->events);
+    if (r == 0 && daemon->zygote)
+        r = cl_zygote_attach(daemon->zygote, daemon->loop, on_zygote_died, daemon);
+    if (r == 0)
+        r = cl_loop_signal(daemon->loop, SIGTERM, on_signal, daemon);
+    if (r == 0)
+        r = cl_loop_signal(daemon->loop, SIGINT, on_signal, daemon);
+    if (r < 0)
+        return cl_error_set(err, CLOISTER_IO, -r, "loop", "start loop", "start the loop");
+    return 0;
+}
+
+static void fill_host(struct cl_daemon *daemon)
+{
+    daemon->host.loop = daemon->loop;
+    daemon->host.zygote = daemon->zygote;
+    daemon->host.boot_id = daemon->rundir.boot_id;
+    daemon->host.cookie = daemon->rundir.cookie;
+}
+
+static int start(struct cl_daemon *daemon, struct cloister_error *err)
+{
+    int r = cl_rundir_open(daemon->config->run_dir, daemon->config->state_dir, &daemon->rundir, err);
+
+    if (r == 0 && daemon->config->isolation_count > 0)
+        r = cl_zygote_start(daemon->config->keeper, &daemon->zygote, err);
+    if (r == 0)
+        r = cl_fork_filter_install(err);
+    if (r == 0)
+        r = start_loop(daemon, err);
+    fill_host(daemon);
+    if (r == 0)
+        r = make_rooms(daemon, err);
+    if (r == 0)
+        r = cl_daemon_create(daemon, err);
+    if (r == 0)
+        r = cl_daemon_listen(daemon, err);
+    if (r == 0)
+        r = open_stores(daemon, err);
+    return r;
+}
+
+int cl_daemon_run(const struct cl_config *config, struct cl_loader *loader)
+{
+    struct cl_daemon daemon = {.config = config, .rundir = {.dir_fd = -1, .lock_fd = -1}};
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+
+    daemon.host = (struct cl_host){
+        .instance = config->instance,
+        .run_dir = config->run_dir,
+        .shutdown = on_shutdown,
+        .health = add_health,
+        .ctx = &daemon,
+        .transport = &cl_exchange_transport_api,
+        .exchange = &cl_exchange_api,
+        .engine = &cl_engine_api,
+        .iso = &cl_engine_iso_api,
+        .store = &cl_store_api,
+    };
+    cl_log_set_level(config->log_level);
+    cl_log_set_timestamps(config->log_timestamps);
+    if (cl_registry_new(loader, cl_host_fill, &daemon.host, &daemon.registry) < 0)
+        return CL_EXIT_FAILURE;
+    daemon.host.registry = daemon.registry;
+    if (cl_check_config(config, daemon.registry, &err) < 0) {
+        cl_log_error(CL_LOG_ERROR, "daemon", &err, "check config");
+        daemon.registry = cl_registry_free(daemon.registry);
+        return CL_EXIT_CONFIG;
+    }
+    reset_signals();
+    if (start(&daemon, &err) < 0)
+        fail(&daemon, &err);
+    if (daemon.loop && daemon.phase != CL_PHASE_STOPPED)
+        cl_loop_run(daemon.loop);
+    cl_daemon_clear(&daemon);
+    return daemon.exit_code;
+}
