@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * destroy.c - sandbox_destroy: the keeper is asked to end everything and to tell every exit; then the outside is
+ * cleaned. Works from id, cookie and plan alone for a sandbox that is only half there, or of a daemon that is dead.
+ * Idempotent; one-way, so cancel does nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "ending.h"
+
+static void cancel(struct ns_op *op)
+{
+}
+
+static void destroyed(struct ns_ending *ending)
+{
+    struct ns_op *op = ending->op;
+    struct ns_instance *instance = op->instance;
+
+    if (op->err.code == 0 && ending->left)
+        instance->host->log->error_set(&op->err, CLOISTER_PARTIAL, 0, ending->left, "destroy", "left over: %s",
+                                       ending->left);
+    if (op->err.code == 0)
+        ns_ranges_release(instance->ranges, ending->id);
+    if (ending->sandbox)
+        ns_sandbox_drop(ending->sandbox);
+    ns_ending_free(ending);
+    ns_op_done(op, NULL);
+    free(op);
+}
+
+static void asked(void *ctx, struct cl_packet *answer, int os_errno)
+{
+}
+
+/* True: the keeper has been asked, and will end by itself. */
+static bool ask_keeper(struct ns_sandbox *sandbox)
+{
+    struct cl_wire_simple message;
+
+    cl_wire_init(&message, CL_WIRE_DESTROY, 0);
+    return ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, asked, NULL) != 0;
+}
+
+/* Names come from the plan, and must be those that this id and cookie would get: a record is input (H1.2.5). */
+static int check_names(struct ns_instance *instance, const struct cloister_iso_sandbox *which,
+                       const struct ns_intent *intent, struct cloister_error *err)
+{
+    struct ns_reader r = ns_reader(instance, err);
+    char group[NS_GROUP_NAME_MAX];
+
+    ns_group_name(which->cookie, which->id, group);
+    if (which->id.size != CLOISTER_ENGINE_ID_SIZE || strcmp(group, intent->group) != 0)
+        return ns_refuse(&r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names group '%s', which is not its own",
+                         intent->group);
+    return 0;
+}
+
+static struct ns_ending *new_ending(struct ns_instance *instance, const struct cloister_iso_destroy_args *args,
+                                    struct cloister_error *err)
+{
+    struct ns_reader r = ns_reader(instance, err);
+    struct ns_ending *ending = calloc(1, sizeof(*ending));
+
+    if (ending == NULL) {
+        ns_no_memory(&r);
+        return NULL;
+    }
+    if (ns_intent_parse(&r, args->sandbox.plan, &ending->intent) < 0 ||
+        check_names(instance, &args->sandbox, &ending->intent, err) < 0 ||
+        instance->host->system->run_path(instance->host, args->sandbox.id, "k", ending->socket, sizeof(ending->socket),
+                                         err) < 0) {
+        free(ending);
+        return NULL;
+    }
+    snprintf(ending->id, sizeof(ending->id), "%.*s", (int)args->sandbox.id.size, args->sandbox.id.data);
+    ending->cookie = args->sandbox.cookie;
+    ending->done = destroyed;
+    return ending;
+}
+
+static void start(struct ns_ending *ending, struct ns_sandbox *sandbox)
+{
+    bool force = true;
+    int rc;
+
+    if (sandbox) {
+        ending->sandbox = ns_sandbox_ref(sandbox);
+        force = sandbox->state != NS_UP || !ask_keeper(sandbox);
+        sandbox->state = NS_ENDING;
+    }
+    rc = ns_ending_start(ending, force);
+    if (rc < 0) {
+        struct ns_op *op = ending->op;
+
+        op->instance->host->log->error_set(&op->err, CLOISTER_LIMIT, -rc, "", "timer", "start a timer");
+        ns_fail_now(op->instance, op->op, &op->err);
+        op->instance->ops = op->next; /* it was begun just now: it is the first */
+        free(op);
+        if (sandbox)
+            sandbox->state = NS_LOST;
+        ns_ending_free(ending);
+    }
+}
+
+void ns_sandbox_destroy(void *ctx, const struct cloister_iso_destroy_args *args, cloister_op number)
+{
+    struct ns_instance *instance = ctx;
+    struct ns_sandbox *sandbox = ns_sandbox_find(instance, args->sandbox.id);
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct ns_reader r = ns_reader(instance, &err);
+    struct ns_ending *ending = NULL;
+    struct ns_op *op;
+
+    if (sandbox && (sandbox->state == NS_MAKING || sandbox->state == NS_ENDING))
+        r.log->error_set(&err, CLOISTER_BUSY, 0, sandbox->id, "state",
+                         "another operation is creating or destroying it");
+    else
+        ending = new_ending(instance, args, &err);
+    op = ending ? calloc(1, sizeof(*op)) : NULL;
+    if (op == NULL) {
+        if (ending)
+            ns_no_memory(&r);
+        free(ending);
+        ns_fail_now(instance, number, &err);
+        return;
+    }
+    ns_op_begin(instance, op, number, cancel);
+    ending->op = op;
+    start(ending, sandbox);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ending.c - see ending.h. */
+#include "ending.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "stranger.h"
+
+#define ASK_NS (5 * NS_SECOND)    /* for DESTROY to do its work */
+#define KILL_NS (10 * NS_SECOND)  /* for the kernel to end a killed pid namespace */
+#define GROUPS_NS (5 * NS_SECOND) /* for groups to become empty */
+
+void ns_ending_free(struct ns_ending *ending)
+{
+    if (ending->sandbox)
+        ns_sandbox_unref(ending->sandbox);
+    free(ending->left);
+    free(ending);
+}
+
+static void leave(struct ns_ending *ending, char *text)
+{
+    NS_FREE char *before = ending->left, *more = text;
+
+    if (more == NULL)
+        return;
+    ending->left = ns_format("%s%s%s", before ? before : "", before ? ", " : "", more);
+}
+
+/* [worker] */
+static void clean(void *ctx)
+{
+    struct ns_ending *ending = ctx;
+    struct ns_cgroups cgroups = {&ending->op->instance->machine.hierarchies, ending->intent.root};
+    char *left = NULL;
+
+    if (ending->sandbox == NULL && ns_stranger_kill(ending->socket, ending->cookie, ending->id, KILL_NS) < 0)
+        leave(ending, ns_format("keeper at %s", ending->socket));
+    if (!ns_group_remove(&cgroups, ending->intent.group, GROUPS_NS, &left))
+        leave(ending, left ? left : ns_format("cgroup %s", ending->intent.group));
+    if (unlink(ending->socket) < 0 && errno != ENOENT && errno != ENOTDIR)
+        leave(ending, ns_format("socket %s", ending->socket));
+}
+
+static void cleaned(void *ctx)
+{
+    struct ns_ending *ending = ctx;
+
+    ending->done(ending);
+}
+
+static void timer_closed(void *ctx)
+{
+    struct ns_ending *ending = ctx;
+
+    ns_op_job(ending->op, clean, cleaned, ending);
+}
+
+/* The keeper is dead, or has been given up. */
+static void next(struct ns_ending *ending)
+{
+    const struct cloister_host *host = ending->op->instance->host;
+    cloister_timer *timer = ending->timer;
+
+    ending->timer = NULL;
+    host->loop->timer_close(timer, timer_closed, ending);
+}
+
+static void keeper_gone(void *ctx)
+{
+    struct ns_ending *ending = ctx;
+
+    ending->gone = true;
+    next(ending);
+}
+
+static void out_of_time(void *ctx)
+{
+    struct ns_ending *ending = ctx;
+    const struct cloister_host *host = ending->op->instance->host;
+
+    if (!ending->killed) {
+        ending->killed = true;
+        cloister_log(host, CLOISTER_WARNING, "sandbox '%s': its keeper does not end by itself: it is killed",
+                     ending->id);
+        ns_sandbox_end_keeper(ending->sandbox, true, keeper_gone, ending);
+        host->loop->timer_set(ending->timer, host->system->now_mono() + KILL_NS, 0);
+        return;
+    }
+    leave(ending, ns_format("keeper with pid %d", ending->sandbox->pid));
+    ending->sandbox->gone = NULL;
+    next(ending);
+}
+
+int ns_ending_start(struct ns_ending *ending, bool force)
+{
+    const struct cloister_host *host = ending->op->instance->host;
+    int rc = host->loop->timer_open(host, out_of_time, ending, &ending->timer);
+
+    if (rc < 0)
+        return rc;
+    if (ending->sandbox == NULL) {
+        next(ending);
+        return 0;
+    }
+    ending->killed = force;
+    ns_sandbox_end_keeper(ending->sandbox, force, keeper_gone, ending);
+    host->loop->timer_set(ending->timer, host->system->now_mono() + (force ? KILL_NS : ASK_NS), 0);
+    return 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* intent.c - {"v":1,"cgroup_root":"/cloister","cgroup":"cl-0123abcd-<id>","ids":[first,count]} */
+#include "intent.h"
+
+#include <stdio.h>
+
+bool ns_cgroup_root_ok(struct cloister_sv root)
+{
+    uint64_t start = 0;
+
+    if (root.size < 2 || root.size > 200 || root.data[0] != '/')
+        return false;
+    for (uint64_t i = 1; i <= root.size; i++) {
+        char byte = i < root.size ? root.data[i] : '/';
+        bool word = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+                    byte == '_' || byte == '-' || byte == '.';
+
+        if (byte == '/') {
+            if (i == start + 1 || root.data[start + 1] == '.')
+                return false;
+            start = i;
+        } else if (!word) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Root and group hold no byte that JSON would escape: checked when they were made. */
+char *ns_intent_print(const struct ns_intent *intent)
+{
+    return ns_format("{\"v\":1,\"cgroup_root\":\"%s\",\"cgroup\":\"%s\",\"ids\":[%u,%u]}", intent->root, intent->group,
+                     intent->range.first, intent->range.count);
+}
+
+static int read_name(const struct ns_reader *r, const cloister_value *doc, const char *key, char *ret, size_t size)
+{
+    struct cloister_sv text = ns_get_string(r, doc, key);
+
+    if (text.size == 0 || text.size >= size)
+        return ns_refuse(r, CLOISTER_CORRUPT, key, "is not what the sandbox's plan should hold");
+    memcpy(ret, text.data, text.size);
+    ret[text.size] = 0;
+    return 0;
+}
+
+static int read_all(const struct ns_reader *r, const cloister_value *doc, struct ns_intent *ret)
+{
+    cloister_value *ids = ns_get(r, doc, "ids");
+    uint64_t version = 0, first = 0, count = 0;
+
+    if (r->value->u64(ns_get(r, doc, "v"), &version) < 0 || version != 1)
+        return ns_refuse(r, CLOISTER_VERSION_NEWER, "v", "the sandbox's plan is of version %llu, this plugin reads 1",
+                         (unsigned long long)version);
+    if (read_name(r, doc, "cgroup_root", ret->root, sizeof(ret->root)) < 0 ||
+        read_name(r, doc, "cgroup", ret->group, sizeof(ret->group)) < 0)
+        return -1;
+    if (!ns_cgroup_root_ok(ns_view(ret->root)) || strchr(ret->group, '/') || strncmp(ret->group, "cl-", 3) != 0)
+        return ns_refuse(r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names a group that is none of ours");
+    if (r->value->u64(r->value->at(ids, 0, NULL), &first) < 0 ||
+        r->value->u64(r->value->at(ids, 1, NULL), &count) < 0 || first > UINT32_MAX || count > UINT32_MAX)
+        return ns_refuse(r, CLOISTER_CORRUPT, "ids", "is not what the sandbox's plan should hold");
+    ret->range = (struct ns_range){(uint32_t)first, (uint32_t)count};
+    return 0;
+}
+
+int ns_intent_parse(const struct ns_reader *r, struct cloister_sv blob, struct ns_intent *ret)
+{
+    cloister_value *doc = NULL;
+    int rc;
+
+    memset(ret, 0, sizeof(*ret));
+    if (ns_parse(r, blob, "read the sandbox's plan", &doc) < 0)
+        return -1;
+    rc = read_all(r, doc, ret);
+    r->value->free(doc);
+    return rc;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c - plan(): compiles the spec for its errors alone, and names what will exist outside the sandbox. Touches
+ * nothing. */
+#include <stdio.h>
+
+#include "instance.h"
+
+static bool wants_range(const struct ns_compile *c)
+{
+    return c->plan.section[CL_WIRE_UID_MAP].size > 0 && c->range.count > 0;
+}
+
+/* The range is taken first, because compiling needs one, and given back if the spec had no use for it. */
+static int check(struct ns_instance *instance, const struct cloister_container_args *container, const char *id,
+                 const struct ns_reader *r, struct ns_range *io_range)
+{
+    struct ns_compile compile;
+    bool used;
+    int rc;
+
+    ns_compile_init(&compile, r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
+    compile.range = *io_range;
+    rc = ns_compile_container(&compile, container);
+    used = rc == 0 && wants_range(&compile);
+    if (used) {
+        const struct cl_wire_map *map = (const void *)compile.plan.section[CL_WIRE_UID_MAP].data;
+
+        used = map->outside == io_range->first && map->count == io_range->count;
+    }
+    ns_compile_clear(&compile);
+    if (!used) {
+        ns_ranges_release(instance->ranges, id);
+        *io_range = (struct ns_range){0, 0};
+    }
+    return rc;
+}
+
+int32_t ns_plan(void *ctx, const struct cloister_iso_plan_args *args, struct cloister_sv *ret_blob,
+                struct cloister_error *err)
+{
+    struct ns_instance *instance = ctx;
+    struct ns_reader r = ns_reader(instance, err);
+    struct ns_intent intent = {.range = {0, 0}};
+    char id[CLOISTER_ENGINE_ID_SIZE + 1];
+
+    if (args->sandbox.id.size != CLOISTER_ENGINE_ID_SIZE)
+        return ns_refuse(&r, CLOISTER_INVALID, "sandbox", "has an id that is none");
+    snprintf(id, sizeof(id), "%.*s", (int)args->sandbox.id.size, args->sandbox.id.data);
+    if (args->create && args->create->container) {
+        intent.range = ns_ranges_take(instance->ranges, id, instance->host->system->now_mono());
+        if (check(instance, args->create->container, id, &r, &intent.range) < 0)
+            return -1;
+    }
+    snprintf(intent.root, sizeof(intent.root), "%s", instance->cgroup_root);
+    ns_group_name(args->sandbox.cookie, args->sandbox.id, intent.group);
+    free(instance->blob);
+    instance->blob = ns_intent_print(&intent);
+    if (instance->blob == NULL)
+        return ns_no_memory(&r);
+    *ret_blob = ns_view(instance->blob);
+    return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox.h - a sandbox as the plugin holds it while it lives: the keeper's pidfd and socket, its one container, and
+ * what later execs into it must have in common with its init. Nothing here is a record: what must survive the daemon is
+ * in the plan blob and in the keeper. [loop]; counted, because operations in a worker look back at it.
+ */
+#ifndef NS_SANDBOX_H
+#define NS_SANDBOX_H
+
+#include "conn.h"
+#include "instance.h"
+
+enum ns_state {
+    NS_MAKING = 1, /* being created */
+    NS_UP = 2,
+    NS_ENDING = 3, /* being destroyed, or a failed create being undone */
+    NS_LOST = 4    /* the keeper has gone without being asked */
+};
+
+struct ns_sandbox {
+    struct ns_sandbox *next;
+    struct ns_instance *instance;
+    uint32_t refs;
+    uint32_t state; /* enum ns_state */
+    char id[CLOISTER_ENGINE_ID_SIZE + 1];
+    uint64_t cookie;
+    char *name;
+    struct ns_intent intent;
+    char socket[108]; /* <run>/<id>/k */
+
+    /* keeper; pidfd -1 = none yet or gone */
+    int pidfd;
+    int32_t pid;
+    cloister_watch *pid_watch;
+    struct ns_conn conn;
+    void (*gone)(void *ctx); /* called once when the keeper is dead and its last words are read */
+    void *gone_ctx;
+
+    /* container */
+    bool has_container;
+    bool down;      /* nothing of it lives any more */
+    bool outer_pid; /* without a pid namespace of its own: init's death does not end the rest */
+    char *cid;
+    uint32_t incarnation;
+    cloister_process init;
+    bool no_new_privs;
+    struct ns_filter *filter; /* for init and every exec; NULL = none */
+    char *warnings;           /* lines, for describe; NULL = none */
+    char *missing;            /* masked paths that are not there, until the create is answered */
+    uint64_t ns_new;
+};
+
+/* The container's number on the keeper's socket: a keeper of ours has one. */
+#define NS_CONTAINER 1u
+
+struct ns_sandbox *ns_sandbox_find(struct ns_instance *instance, struct cloister_sv id);
+/* New, in state MAKING, one reference for the table. NULL: no memory. */
+struct ns_sandbox *ns_sandbox_new(struct ns_instance *instance, const struct cloister_iso_sandbox *which);
+struct ns_sandbox *ns_sandbox_ref(struct ns_sandbox *sandbox);
+void ns_sandbox_unref(struct ns_sandbox *sandbox);
+/* Out of the table: its reference goes, descriptors are closed (the keeper is not touched). */
+void ns_sandbox_drop(struct ns_sandbox *sandbox);
+
+/* The keeper has been forked: watches both descriptors (taken, on failure too). 0 or negative errno. */
+int ns_sandbox_adopt_keeper(struct ns_sandbox *sandbox, int32_t pid, int pidfd, int socket);
+
+/* gone(ctx) is called, later, once no keeper lives: at once if none does. SIGKILL if `force`. */
+void ns_sandbox_end_keeper(struct ns_sandbox *sandbox, bool force, void (*gone)(void *ctx), void *ctx);
+
+/* For operations on a running sandbox: NULL with the operation failed (NO_ENTITY, INVALID_STATE, LOST). cid "" = the
+ * one there is. */
+struct ns_sandbox *ns_sandbox_up(struct ns_instance *instance, const struct cloister_iso_sandbox *which,
+                                 struct cloister_sv cid, cloister_op op);
+
+/* Tells the operation's caller and the log, and keeps it for describe. `path` is a JSON path. */
+void ns_sandbox_warn(struct ns_sandbox *sandbox, const char *path, const char *text);
+void ns_sandbox_warn_missing(struct ns_sandbox *sandbox);
+
+/* "Pid:" of a pidfd: its number in our own pid namespace; 0 if it is gone. */
+int32_t ns_pidfd_pid(int pidfd);
+
+/* Fills err from a keeper's answer (step, errno, detail); answer NULL: the connection went first. */
+void ns_keeper_error(const struct ns_instance *instance, struct cloister_error *err, const struct cl_packet *answer,
+                     int os_errno);
+
+#endif

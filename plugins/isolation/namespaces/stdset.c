@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stdset.c - see stdset.h. */
+#include "stdset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+void ns_stdio_init(struct ns_stdio *stdio)
+{
+    for (int i = 0; i < 3; i++) {
+        stdio->kind[i] = CL_WIRE_STDIO_NULL;
+        stdio->fd[i] = -1;
+    }
+}
+
+void ns_stdio_clear(struct ns_stdio *stdio)
+{
+    for (int i = 0; i < 3; i++)
+        if (stdio->fd[i] >= 0)
+            close(ns_steal_fd(&stdio->fd[i]));
+}
+
+static const struct cloister_stdio *entry(const struct cloister_stdio *list, uint64_t i, uint64_t element_size)
+{
+    return (const void *)((const char *)list + i * element_size);
+}
+
+static int os_failed(const struct ns_reader *r, const char *what)
+{
+    r->log->error_set(r->err, CLOISTER_LIMIT, errno, "stdio", "stdio", "%s", what);
+    return -1;
+}
+
+/* EOF for a reader, EPIPE for a writer. */
+static int closed_pipe(const struct ns_reader *r, int child, int *ret)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return os_failed(r, "make a pipe");
+    *ret = ends[child == 0 ? 0 : 1];
+    close(ends[child == 0 ? 1 : 0]);
+    return 0;
+}
+
+static int same_as(const struct ns_reader *r, int32_t other, struct ns_stdio *stdio, int child)
+{
+    if (other < 0 || other >= child)
+        return ns_refuse(r, CLOISTER_INVALID, "stdio", "descriptor %d can only be the same as one before it", child);
+    stdio->kind[child] = stdio->kind[other];
+    if (stdio->fd[other] < 0)
+        return 0;
+    stdio->fd[child] = fcntl(stdio->fd[other], F_DUPFD_CLOEXEC, 3);
+    return stdio->fd[child] < 0 ? os_failed(r, "copy a descriptor") : 0;
+}
+
+static int take_one(const struct ns_reader *r, const struct cloister_stdio *from, int child, struct ns_stdio *stdio)
+{
+    switch (from->kind) {
+    case CLOISTER_STDIO_NULL:
+        return 0;
+    case CLOISTER_STDIO_DESCRIPTOR:
+        if (stdio->fd[child] < 0)
+            return ns_refuse(r, CLOISTER_INVALID, "stdio", "descriptor %d is missing", child);
+        stdio->kind[child] = CL_WIRE_STDIO_DESCRIPTOR;
+        return 0;
+    case CLOISTER_STDIO_CLOSED:
+        stdio->kind[child] = CL_WIRE_STDIO_DESCRIPTOR;
+        return closed_pipe(r, child, &stdio->fd[child]);
+    case CLOISTER_STDIO_SAME_AS:
+        return same_as(r, from->fd, stdio, child);
+    default:
+        return ns_refuse(r, CLOISTER_UNSUPPORTED, "stdio", "kind %u of descriptor %d is not supported", from->kind,
+                         child);
+    }
+}
+
+int ns_stdio_take(const struct ns_reader *r, const struct cloister_stdio *list, uint64_t count, uint64_t element_size,
+                  struct ns_stdio *ret)
+{
+    int rc = 0;
+
+    ns_stdio_init(ret);
+    /* Ours first, all of them, so that no failure below loses one. */
+    for (uint64_t i = 0; i < count; i++) {
+        const struct cloister_stdio *one = entry(list, i, element_size);
+
+        if (one->kind != CLOISTER_STDIO_DESCRIPTOR || one->fd < 0)
+            continue;
+        if (i < 3)
+            ret->fd[i] = one->fd;
+        else
+            close(one->fd);
+    }
+    if (count > 3)
+        rc = ns_refuse(r, CLOISTER_UNSUPPORTED, "stdio", "more than three descriptors are not supported");
+    for (int i = 0; i < 3 && (uint64_t)i < count && rc == 0; i++)
+        rc = take_one(r, entry(list, (uint64_t)i, element_size), i, ret);
+    if (rc < 0)
+        ns_stdio_clear(ret);
+    return rc;
+}
+
+void ns_stdio_move(struct ns_stdio *stdio, int *fds, uint32_t *io_count, struct cl_wire_stdio ret[3])
+{
+    for (int i = 0; i < 3; i++) {
+        ret[i] = (struct cl_wire_stdio){stdio->kind[i], CL_WIRE_NO_FD};
+        if (stdio->kind[i] != CL_WIRE_STDIO_DESCRIPTOR)
+            continue;
+        ret[i].fd = *io_count;
+        fds[(*io_count)++] = ns_steal_fd(&stdio->fd[i]);
+    }
+}

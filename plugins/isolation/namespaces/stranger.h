@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stranger.h - keepers of an earlier daemon, found by their socket `<run>/<id>/k`. A keeper is known by what it answers
+ * (cookie and id) and killed through the pidfd that the socket itself gives, so that no number can be mistaken.
+ * Blocking: workers only.
+ */
+#ifndef NS_STRANGER_H
+#define NS_STRANGER_H
+
+#include <stdint.h>
+
+/* 1: there was one and it is dead; 0: there is none; -EPERM: another instance's, not touched; else negative errno. */
+int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, uint64_t patience);
+
+#endif
