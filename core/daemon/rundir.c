@@ -34,22 +34,31 @@ static int refuse(struct cloister_error *err, int os_errno, const char *step, co
     return -os_errno;
 }
 
+/* The mode is what it says, whatever the umask is. 0, also if it was there; negative errno. */
+static int make_one(const char *path, mode_t mode)
+{
+    if (mkdir(path, mode) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    return chmod(path, mode) < 0 ? -errno : 0;
+}
+
 /* Makes every missing component; what exists is left as it is. The last one must be a directory of ours. */
-static int make_directory(const char *path, struct cloister_error *err)
+static int make_directory(const char *path, mode_t mode, struct cloister_error *err)
 {
     CL_FREE char *copy = cl_strdup(path);
     struct stat st;
+    int r;
 
     if (!copy)
         return refuse(err, ENOMEM, "make directory", path);
     for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
-        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-            return refuse(err, errno, "make directory", copy);
+        if ((r = make_one(copy, 0755)) < 0)
+            return refuse(err, -r, "make directory", copy);
         *slash = '/';
     }
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return refuse(err, errno, "make directory", path);
+    if ((r = make_one(path, mode)) < 0)
+        return refuse(err, -r, "make directory", path);
     if (lstat(path, &st) < 0)
         return refuse(err, errno, "look at", path);
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022)) {
@@ -154,10 +163,12 @@ int cl_rundir_open(const char *run_dir, const char *state_dir, struct cl_rundir 
 {
     struct cl_rundir rundir = {.dir_fd = -1, .lock_fd = -1};
     struct statfs fs;
-    int r = make_directory(run_dir, err);
+    /* Clients that are not root pass through the run directory to a socket that lets them; they cannot list it, and
+     * what else is in it is closed to them. */
+    int r = make_directory(run_dir, 0711, err);
 
     if (r == 0)
-        r = make_directory(state_dir, err);
+        r = make_directory(state_dir, 0700, err);
     if (r < 0)
         return r;
     rundir.path = cl_strdup(run_dir);
