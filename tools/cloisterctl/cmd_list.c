@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_list.c - `ps`, `inspect`, `plugins`, `version`: questions with one answer. */
+#include "core/error/error.h"
+#include "core/util/mem.h"
+#include "ctl.h"
+#include "show.h"
+#include "table.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* "3 min ago" from milliseconds of wall clock. */
+static const char *age(uint64_t created_ms, char *buffer, size_t size)
+{
+    static const struct {
+        uint64_t seconds;
+        const char *unit;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now_s = (uint64_t)now.tv_sec, then_s = created_ms / 1000;
+    uint64_t seconds = now_s > then_s ? now_s - then_s : 0;
+    (void)snprintf(buffer, size, "now");
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (seconds >= units[i].seconds) {
+            (void)snprintf(buffer, size, "%llu %s ago", (unsigned long long)(seconds / units[i].seconds),
+                           units[i].unit);
+            break;
+        }
+    }
+    return buffer;
+}
+
+static void add_sandbox(struct ctl_table *table, const cloister_value *sandbox)
+{
+    const cloister_value *container = cl_value_at(cl_value_get_cstr(sandbox, "containers"), 0);
+    const cloister_value *status = cl_value_get_cstr(container, "status");
+    const char *cause = ctl_show_text(sandbox, "cause"), *pid = ctl_show_text(container, "pid");
+    const char *state = ctl_show_text(sandbox, "state");
+    bool has_cause = *cause && strcmp(cause, "none") != 0;
+    uint64_t created_ms = 0;
+    char text[64];
+
+    (void)cl_value_u64(cl_value_get_cstr(sandbox, "created_ms"), &created_ms);
+    ctl_table_cell(table, "%s", ctl_show_text(sandbox, "id"));
+    ctl_table_cell(table, "%s", ctl_show_text(sandbox, "name"));
+    if (has_cause && strcmp(state, "off") == 0)
+        ctl_table_cell(table, "%s (%s)", state, cause);
+    else
+        ctl_table_cell(table, "%s", state);
+    ctl_table_cell(table, "%s", ctl_show_status(status, text, sizeof(text)));
+    ctl_table_cell(table, "%s", strcmp(pid, "0") == 0 ? "" : pid);
+    ctl_table_cell(table, "%s", age(created_ms, text, sizeof(text)));
+    ctl_table_cell(table, "%s", ctl_show_text(sandbox, "isolation"));
+    ctl_table_cell(table, "%s", ctl_show_text(sandbox, "service"));
+}
+
+static int print_sandboxes(const cloister_value *result, struct cloister_error *err)
+{
+    static const char *const heading[] = {"ID", "NAME", "STATE", "ENDED", "PID", "CREATED", "ISOLATION", "SERVICE"};
+    CTL_TABLE_CLEANUP struct ctl_table table;
+
+    ctl_table_begin(&table, 8, heading);
+    for (const cloister_value *sandbox = cl_value_first(cl_value_get_cstr(result, "sandboxes")); sandbox;
+         sandbox = cl_value_next(sandbox))
+        add_sandbox(&table, sandbox);
+    return ctl_table_print(&table, stdout) < 0 ? ctl_no_memory(err) : 0;
+}
+
+/* Takes out what `ps` without --all does not show: sandboxes in which nothing runs any more. */
+static void keep_running(cloister_value *list)
+{
+    for (cloister_value *sandbox = cl_value_first(list), *next; sandbox; sandbox = next) {
+        next = cl_value_next(sandbox);
+        if (strcmp(ctl_show_text(sandbox, "state"), "off") == 0)
+            cl_value_free(cl_value_detach(list, sandbox));
+    }
+}
+
+static int no_words(const struct ctl_command *command, int argc, char **argv)
+{
+    return optind < argc ? ctl_misused(command, CTL_EXIT_USAGE, "'%s' is one word too many", argv[optind]) : 0;
+}
+
+static int command_ps(struct ctl_context *context, int argc, char **argv)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    CL_VALUE_CLEANUP cloister_value *result = NULL;
+    bool all = false;
+    int code = ctl_show_options(context, &ctl_command_ps, argc, argv, &all);
+
+    if (code == 0)
+        code = no_words(&ctl_command_ps, argc, argv);
+    if (code != 0)
+        return code;
+    int failed = ctl_show_ask(context, "list", NULL, &result, &err);
+    if (failed == 0 && !all)
+        keep_running(cl_value_get_cstr(result, "sandboxes"));
+    if (failed == 0)
+        failed = context->json ? ctl_show_json(result, false, &err) : print_sandboxes(result, &err);
+    return failed < 0 ? ctl_fail("ps", &err, CTL_EXIT_FAILED) : 0;
+}
+
+static int command_inspect(struct ctl_context *context, int argc, char **argv)
+{
+    int code = ctl_show_options(context, &ctl_command_inspect, argc, argv, NULL);
+
+    if (code == 0 && optind + 1 != argc)
+        code = ctl_misused(&ctl_command_inspect, CTL_EXIT_USAGE, "give one container, by name or id");
+    return code != 0 ? code : ctl_show(context, &ctl_command_inspect, "inspect", argv[optind], NULL);
+}
+
+/* The answer is the array, or an object that holds it. */
+static int print_plugins(const cloister_value *result, struct cloister_error *err)
+{
+    static const char *const heading[] = {"NAME", "KIND", "VERSION", "ABI", "LICENCE", "FILE"};
+    const cloister_value *list = cl_value_get_cstr(result, "plugins");
+    CTL_TABLE_CLEANUP struct ctl_table table;
+
+    ctl_table_begin(&table, 6, heading);
+    for (const cloister_value *plugin = cl_value_first(list); plugin; plugin = cl_value_next(plugin)) {
+        ctl_table_cell(&table, "%s", ctl_show_text(plugin, "name"));
+        ctl_table_cell(&table, "%s", ctl_show_text(plugin, "kind"));
+        ctl_table_cell(&table, "%s", ctl_show_text(plugin, "version"));
+        ctl_table_cell(&table, "%s", ctl_show_text(plugin, "abi"));
+        ctl_table_cell(&table, "%s", ctl_show_text(plugin, "licence"));
+        ctl_table_cell(&table, "%s", ctl_show_text(plugin, "file"));
+    }
+    return ctl_table_print(&table, stdout) < 0 ? ctl_no_memory(err) : 0;
+}
+
+static int command_plugins(struct ctl_context *context, int argc, char **argv)
+{
+    int code = ctl_show_options(context, &ctl_command_plugins, argc, argv, NULL);
+
+    if (code == 0)
+        code = no_words(&ctl_command_plugins, argc, argv);
+    return code != 0 ? code : ctl_show(context, &ctl_command_plugins, "plugins", NULL, print_plugins);
+}
+
+static int print_version(const cloister_value *result, struct cloister_error *err)
+{
+    (void)err;
+    (void)printf("cloisterctl %s\n%s (abi %s, instance %s, pid %s)\n", CL_VERSION, ctl_show_text(result, "server"),
+                 ctl_show_text(result, "abi"), ctl_show_text(result, "instance"), ctl_show_text(result, "pid"));
+    return 0;
+}
+
+static int command_version(struct ctl_context *context, int argc, char **argv)
+{
+    int code = ctl_show_options(context, &ctl_command_version, argc, argv, NULL);
+
+    if (code == 0)
+        code = no_words(&ctl_command_version, argc, argv);
+    return code != 0 ? code : ctl_show(context, &ctl_command_version, "version", NULL, print_version);
+}
+
+const struct ctl_command ctl_command_ps = {
+    .name = "ps",
+    .summary = "list containers",
+    .usage = "cloisterctl ps [-a] [--json]\n"
+             "\n"
+             "  -a, --all    also those whose program has ended\n"
+             "      --json   the list as one JSON object\n",
+    .run = command_ps,
+};
+
+const struct ctl_command ctl_command_inspect = {
+    .name = "inspect",
+    .summary = "show everything about one container",
+    .usage = "cloisterctl inspect [--json] NAME\n"
+             "\n"
+             "Prints JSON, indented; with --json on one line.\n",
+    .run = command_inspect,
+};
+
+const struct ctl_command ctl_command_plugins = {
+    .name = "plugins",
+    .summary = "list the daemon's plugins",
+    .usage = "cloisterctl plugins [--json]\n",
+    .run = command_plugins,
+};
+
+const struct ctl_command ctl_command_version = {
+    .name = "version",
+    .summary = "show the versions of this program and of the daemon",
+    .usage = "cloisterctl version [--json]\n",
+    .run = command_version,
+};

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_run.c - `run`: make a container, run its program on this terminal, exit as it does. */
+#include "client.h"
+#include "core/error/error.h"
+#include "core/util/mem.h"
+#include "ctl.h"
+#include "session.h"
+#include "spec.h"
+#include "words.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+struct run_flags {
+    struct ctl_run_options options;
+    struct ctl_words env;
+    struct ctl_words mounts;
+    bool detach;
+    bool remove;
+};
+
+enum {
+    OPT_ROOTFS = 256,
+    OPT_BUNDLE,
+    OPT_PROFILE,
+    OPT_WRITABLE,
+    OPT_MEMORY,
+    OPT_CPUS,
+    OPT_PIDS,
+    OPT_MOUNT,
+    OPT_HOSTNAME,
+    OPT_NAME,
+    OPT_RM
+};
+
+static const struct option long_options[] = {
+    {"rootfs", required_argument, NULL, OPT_ROOTFS},
+    {"bundle", required_argument, NULL, OPT_BUNDLE},
+    {"profile", required_argument, NULL, OPT_PROFILE},
+    {"writable", no_argument, NULL, OPT_WRITABLE},
+    {"memory", required_argument, NULL, OPT_MEMORY},
+    {"cpus", required_argument, NULL, OPT_CPUS},
+    {"pids", required_argument, NULL, OPT_PIDS},
+    {"user", required_argument, NULL, 'u'},
+    {"env", required_argument, NULL, 'e'},
+    {"workdir", required_argument, NULL, 'w'},
+    {"mount", required_argument, NULL, OPT_MOUNT},
+    {"hostname", required_argument, NULL, OPT_HOSTNAME},
+    {"name", required_argument, NULL, OPT_NAME},
+    {"rm", no_argument, NULL, OPT_RM},
+    {"detach", no_argument, NULL, 'd'},
+    {"json", no_argument, NULL, 'j'},
+    {NULL, 0, NULL, 0},
+};
+
+/* Options whose argument is kept as it is. NULL = another one. */
+static const char **text_option(struct ctl_run_options *options, int option)
+{
+    switch (option) {
+    case OPT_ROOTFS:
+        return &options->rootfs;
+    case OPT_BUNDLE:
+        return &options->bundle;
+    case OPT_PROFILE:
+        return &options->profile;
+    case OPT_MEMORY:
+        return &options->memory;
+    case OPT_CPUS:
+        return &options->cpus;
+    case OPT_PIDS:
+        return &options->pids;
+    case OPT_HOSTNAME:
+        return &options->hostname;
+    case OPT_NAME:
+        return &options->name;
+    case 'u':
+        return &options->process.user;
+    case 'w':
+        return &options->process.workdir;
+    default:
+        return NULL;
+    }
+}
+
+/* 0, or an exit code. */
+static int take_option(struct ctl_context *context, struct run_flags *flags, int option, char *const *argv)
+{
+    const char **text = text_option(&flags->options, option);
+    int failed = 0;
+
+    if (text)
+        *text = optarg;
+    else if (option == 'e')
+        failed = ctl_words_add(&flags->env, optarg);
+    else if (option == OPT_MOUNT)
+        failed = ctl_words_add(&flags->mounts, optarg);
+    else if (option == OPT_WRITABLE)
+        flags->options.writable = true;
+    else if (option == OPT_RM)
+        flags->remove = true;
+    else if (option == 'd')
+        flags->detach = true;
+    else if (option == 'j')
+        context->json = true;
+    else
+        return ctl_bad_option(&ctl_command_run, CTL_EXIT_OURS, option, argv);
+    return failed ? ctl_misused(&ctl_command_run, CTL_EXIT_OURS, "no memory") : 0;
+}
+
+/* What is refused with a bundle, which is taken literally. */
+static bool edits_profile(const struct ctl_run_options *options)
+{
+    return options->profile || options->writable || options->memory || options->cpus || options->pids ||
+           options->hostname || options->process.user || options->process.workdir || options->process.env_count ||
+           options->mount_count;
+}
+
+static int parse_flags(struct ctl_context *context, int argc, char **argv, struct run_flags *flags)
+{
+    struct ctl_run_options *options = &flags->options;
+    int option, code = 0;
+
+    while (code == 0 && (option = getopt_long(argc, argv, "+:u:e:w:dj", long_options, NULL)) != -1)
+        code = take_option(context, flags, option, argv);
+    if (code != 0)
+        return code;
+    options->process.env = flags->env.items;
+    options->process.env_count = flags->env.count;
+    options->mounts = flags->mounts.items;
+    options->mount_count = flags->mounts.count;
+    if (optind < argc)
+        options->process.command = argv + optind;
+    if (!options->rootfs == !options->bundle)
+        return ctl_misused(&ctl_command_run, CTL_EXIT_OURS, "give either --rootfs DIR or --bundle DIR");
+    if (options->rootfs && !options->process.command)
+        return ctl_misused(&ctl_command_run, CTL_EXIT_OURS,
+                           "which program? give it behind --, as in: -- sh -c 'echo hi'");
+    if (options->bundle && edits_profile(options))
+        return ctl_misused(&ctl_command_run, CTL_EXIT_OURS,
+                           "a bundle is taken literally: only --name, --rm, --detach and a command go with --bundle");
+    if (flags->detach && flags->remove)
+        return ctl_misused(&ctl_command_run, CTL_EXIT_OURS,
+                           "--rm needs somebody who waits; with --detach use `cloisterctl rm`");
+    return 0;
+}
+
+/* Removes the container after its end. The program's exit code stands; a failure is told. */
+static void remove_container(struct ctl_client *client, const char *id)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
+
+    if (cl_value_set_cstr(params, "id", cl_value_new_cstr(id)) < 0 ||
+        ctl_client_call(client, "destroy", cl_steal_ptr(&params), NULL, NULL, &err) < 0)
+        (void)ctl_fail("run: --rm", &err, 0);
+}
+
+static void print_started(const struct ctl_context *context, const cloister_value *result)
+{
+    CL_FREE char *text = NULL;
+    size_t size;
+    const char *id = cl_value_cstr(cl_value_get_cstr(result, "id"));
+
+    if (context->json && cl_value_print(result, false, &text, &size) == 0)
+        (void)puts(text);
+    else
+        (void)puts(id ? id : "");
+}
+
+static int run_attached(struct ctl_session *session, const struct run_flags *flags, struct cloister_error *err,
+                        int *ret_code)
+{
+    int failed = ctl_session_wait(session, "run", ret_code, err);
+
+    if (failed == 0 && flags->remove)
+        remove_container(session->client, session->id);
+    return failed;
+}
+
+static int run_container(struct ctl_context *context, const struct run_flags *flags, struct cloister_error *err,
+                         int *ret_code)
+{
+    CTL_CLIENT_CLEANUP struct ctl_client client = CTL_CLIENT_INIT;
+    CTL_SESSION_CLEANUP struct ctl_session session = CTL_SESSION_INIT;
+    CL_VALUE_CLEANUP cloister_value *params = NULL;
+    CL_VALUE_CLEANUP cloister_value *result = NULL;
+    struct ctl_fds fds = {.count = 0};
+    int failed = ctl_spec_create_params(&flags->options, &params, err);
+
+    if (failed == 0)
+        failed = ctl_client_connect(&client, context->socket, err);
+    if (failed == 0)
+        failed = ctl_session_begin(&session, &client, err);
+    if (failed < 0)
+        return failed;
+    if (!flags->detach)
+        ctl_fds_standard(&fds);
+    failed = ctl_session_call(&session, "create", cl_steal_ptr(&params), &fds, &result, err);
+    if (failed == 0)
+        failed = ctl_session_started(&session, cl_value_cstr(cl_value_get_cstr(result, "id")), 0, err);
+    if (failed == 0 && !flags->detach)
+        return run_attached(&session, flags, err, ret_code);
+    if (failed == 0)
+        print_started(context, result);
+    return failed;
+}
+
+static int command_run(struct ctl_context *context, int argc, char **argv)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct run_flags flags = {.detach = false};
+    int code = parse_flags(context, argc, argv, &flags);
+
+    if (code == 0 && run_container(context, &flags, &err, &code) < 0)
+        code = ctl_fail("run", &err, ctl_session_error_code(&err));
+    ctl_words_free(&flags.env);
+    ctl_words_free(&flags.mounts);
+    return code;
+}
+
+const struct ctl_command ctl_command_run = {
+    .name = "run",
+    .summary = "make a container and run a program in it",
+    .usage =
+        "cloisterctl run --rootfs DIR [options] -- PROGRAM [ARGUMENTS]\n"
+        "       cloisterctl run --bundle DIR [--name NAME] [--rm] [-d] [-- PROGRAM [ARGUMENTS]]\n"
+        "\n"
+        "Runs PROGRAM in a new container with this terminal's input and output, passes signals on to it, and exits "
+        "with\n"
+        "its exit code; 128 + N if signal N ended it, 127 if there is no such program, 126 if it cannot be executed, "
+        "125\n"
+        "if cloister itself failed. A third SIGINT or SIGTERM kills it.\n"
+        "\n"
+        "      --rootfs DIR       root file system; read-only unless --writable\n"
+        "      --writable         changes are made in DIR itself; refused if other users of this machine can reach "
+        "DIR\n"
+        "      --profile NAME     installed profile (default, privileged) or, with a slash, a file; default: default\n"
+        "      --bundle DIR       OCI bundle: DIR/config.json taken literally\n"
+        "      --memory SIZE      limit, as in 64m or 1g\n"
+        "      --cpus N           limit, as in 0.5\n"
+        "      --pids N           limit of processes\n"
+        "  -u, --user UID[:GID]   numbers inside the container; GID 0 if it is left out\n"
+        "  -e, --env NAME=VALUE   or NAME alone: its value here; may be given again\n"
+        "  -w, --workdir PATH     current directory of the program\n"
+        "      --mount WORDS      type=bind,src=/host/path,dst=/path[,ro] or "
+        "type=tmpfs,dst=/path[,size=64m][,mode=1777]\n"
+        "      --hostname NAME    default: the container's name\n"
+        "      --name NAME        free again when the container is removed; default: its id\n"
+        "      --rm               remove the container when its program has ended\n"
+        "  -d, --detach           print the id and return; input and output are /dev/null\n"
+        "      --json             with --detach: print a JSON object\n",
+    .run = command_run,
+};

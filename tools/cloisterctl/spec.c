@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec.c - composes the OCI specification a container is made from.
+ *
+ * The daemon adds no default of its own: what is asked for is complete. So `run --rootfs` reads an installed profile
+ * (namespaces, mounts, masks, capabilities, seccomp) and edits what the flags say, and `run --bundle` takes the
+ * bundle's config.json word for word, without its `root`, which travels beside it. The process part without arguments
+ * and environment is kept as a label, so that a later `exec` runs with the same capabilities and limits as the
+ * container's init.
+ */
+#include "spec.h"
+#include "core/error/error.h"
+#include "core/util/io.h"
+#include "core/util/mem.h"
+#include "core/util/sv.h"
+#include "ctl.h"
+#include "parse.h"
+#include "reach.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPEC_MAX (1024u * 1024) /* the daemon takes no longer message */
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define DEFAULT_HOSTNAME "cloister"
+
+static int read_json(const char *path, cloister_value **ret_value, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *value = NULL;
+    CL_FREE char *text = NULL;
+    size_t size;
+    int failed = cl_read_file(AT_FDCWD, path, SPEC_MAX, &text, &size);
+
+    if (failed < 0)
+        return cl_error_set(err, cl_error_code_of(-failed), failed, path, NULL, "read '%s'", path);
+    failed = cl_value_parse(cl_sv(text, size), NULL, &value, NULL, err);
+    if (failed < 0) {
+        if (err)
+            cl_error_wrap(err, "%s:%u:%u", path, err->line, err->column);
+        return failed;
+    }
+    if (cl_value_type(value) != CLOISTER_VALUE_OBJECT)
+        return cl_error_set(err, CLOISTER_INVALID, 0, path, NULL, "'%s' is not a JSON object", path);
+    *ret_value = cl_steal_ptr(&value);
+    return 0;
+}
+
+int ctl_profile_read(const char *name, cloister_value **ret_spec, struct cloister_error *err)
+{
+    CL_FREE char *path = strchr(name, '/') ? cl_strdup(name) : cl_asprintf("%s/%s.json", CL_PROFILE_DIR, name);
+    if (!path)
+        return ctl_no_memory(err);
+    int failed = read_json(path, ret_spec, err);
+    if (failed < 0)
+        cl_error_wrap(err, "profile '%s'", name);
+    return failed;
+}
+
+/* The member object `key`, made if it is absent. NULL: no memory or no object. */
+static cloister_value *need_object(cloister_value *parent, const char *key)
+{
+    cloister_value *member = cl_value_get_cstr(parent, key);
+
+    if (!member && cl_value_set_cstr(parent, key, cl_value_new_object()) == 0)
+        member = cl_value_get_cstr(parent, key);
+    return cl_value_type(member) == CLOISTER_VALUE_OBJECT ? member : NULL;
+}
+
+static cloister_value *need_array(cloister_value *parent, const char *key)
+{
+    cloister_value *member = cl_value_get_cstr(parent, key);
+
+    if (!member && cl_value_set_cstr(parent, key, cl_value_new_array()) == 0)
+        member = cl_value_get_cstr(parent, key);
+    return cl_value_type(member) == CLOISTER_VALUE_ARRAY ? member : NULL;
+}
+
+static int set_args(cloister_value *process, char *const *command, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *args = cl_value_new_array();
+
+    for (uint32_t i = 0; command[i]; i++)
+        if (cl_value_append(args, cl_value_new_cstr(command[i])) < 0)
+            return cl_error_set(err, CLOISTER_INVALID, 0, "args", NULL, "argument %u is not UTF-8 text", i);
+    if (cl_value_set_cstr(process, "args", cl_steal_ptr(&args)) < 0)
+        return ctl_no_memory(err);
+    return 0;
+}
+
+static int set_user(cloister_value *process, const char *text, struct cloister_error *err)
+{
+    uint32_t uid, gid;
+    int failed = ctl_parse_user(text, &uid, &gid, err);
+
+    if (failed < 0)
+        return failed;
+    CL_VALUE_CLEANUP cloister_value *user = cl_value_new_object();
+    if (cl_value_set_cstr(user, "uid", cl_value_new_u64(uid)) < 0 ||
+        cl_value_set_cstr(user, "gid", cl_value_new_u64(gid)) < 0 ||
+        cl_value_set_cstr(process, "user", cl_steal_ptr(&user)) < 0)
+        return ctl_no_memory(err);
+    return 0;
+}
+
+/* Replaces or appends "K=V". */
+static int env_put(cloister_value *env, const char *entry, struct cloister_error *err)
+{
+    size_t key_size = strcspn(entry, "=");
+
+    if (key_size == 0 || !entry[key_size])
+        return cl_error_set(err, CLOISTER_INVALID, 0, "env", NULL, "'%s' is not NAME=VALUE", entry);
+    for (cloister_value *old = cl_value_first(env), *next; old; old = next) {
+        const char *text = cl_value_cstr(old);
+        next = cl_value_next(old);
+        if (text && strncmp(text, entry, key_size + 1) == 0)
+            cl_value_free(cl_value_detach(env, old));
+    }
+    if (cl_value_append(env, cl_value_new_cstr(entry)) < 0)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "env", NULL, "the value of '%.*s' is not UTF-8 text",
+                            (int)key_size, entry);
+    return 0;
+}
+
+static int env_put_option(cloister_value *env, const char *option, struct cloister_error *err)
+{
+    if (strchr(option, '='))
+        return env_put(env, option, err);
+    const char *value = getenv(option);
+    if (!value)
+        return 0; /* as docker: a name that is not set here is not set there */
+    CL_FREE char *entry = cl_asprintf("%s=%s", option, value);
+    return entry ? env_put(env, entry, err) : ctl_no_memory(err);
+}
+
+static int set_env(cloister_value *process, const struct ctl_process_options *options, struct cloister_error *err)
+{
+    bool fresh = !cl_value_get_cstr(process, "env");
+    cloister_value *env = need_array(process, "env");
+    uint64_t uid = 0;
+    int failed = env ? 0 : ctl_no_memory(err);
+
+    (void)cl_value_u64(cl_value_get_cstr(cl_value_get_cstr(process, "user"), "uid"), &uid);
+    if (failed == 0 && fresh)
+        failed = env_put(env, DEFAULT_PATH, err);
+    if (failed == 0 && fresh)
+        failed = env_put(env, uid == 0 ? "HOME=/root" : "HOME=/", err);
+    for (uint32_t i = 0; failed == 0 && i < options->env_count; i++)
+        failed = env_put_option(env, options->env[i], err);
+    return failed;
+}
+
+int ctl_process_edit(cloister_value *process, const struct ctl_process_options *options, struct cloister_error *err)
+{
+    int failed = 0;
+
+    if (options->command)
+        failed = set_args(process, options->command, err);
+    if (failed == 0 && options->user)
+        failed = set_user(process, options->user, err);
+    if (failed == 0 && options->workdir && options->workdir[0] != '/')
+        failed = cl_error_set(err, CLOISTER_INVALID, 0, "cwd", NULL, "--workdir '%s' is not an absolute path",
+                              options->workdir);
+    if (failed == 0 && options->workdir && cl_value_set_cstr(process, "cwd", cl_value_new_cstr(options->workdir)) < 0)
+        failed =
+            cl_error_set(err, CLOISTER_INVALID, 0, "cwd", NULL, "--workdir '%s' is not UTF-8 text", options->workdir);
+    if (failed == 0 && !cl_value_get_cstr(process, "cwd") &&
+        cl_value_set_cstr(process, "cwd", cl_value_new_cstr("/")) < 0)
+        failed = ctl_no_memory(err);
+    return failed < 0 ? failed : set_env(process, options, err);
+}
+
+static int set_number(cloister_value *spec, const char *controller, const char *key, uint64_t number)
+{
+    cloister_value *resources = need_object(need_object(spec, "linux"), "resources");
+
+    return cl_value_set_cstr(need_object(resources, controller), key, cl_value_new_u64(number));
+}
+
+static int set_limits(cloister_value *spec, const struct ctl_run_options *options, struct cloister_error *err)
+{
+    uint64_t number = 0;
+    int failed = 0;
+
+    if (options->memory && (failed = ctl_parse_size(options->memory, &number, err)) == 0)
+        failed = set_number(spec, "memory", "limit", number);
+    if (failed == 0 && options->cpus && (failed = ctl_parse_cpus(options->cpus, &number, err)) == 0) {
+        failed = set_number(spec, "cpu", "quota", number);
+        if (failed == 0)
+            failed = set_number(spec, "cpu", "period", CTL_CPU_PERIOD_US);
+    }
+    if (failed == 0 && options->pids && (failed = ctl_parse_count(options->pids, &number, err)) == 0)
+        failed = set_number(spec, "pids", "limit", number);
+    if (failed < 0 && err && err->code == CLOISTER_OK)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "linux.resources", NULL,
+                            "the profile's linux.resources is no object");
+    return failed;
+}
+
+static int add_mounts(cloister_value *spec, const struct ctl_run_options *options, struct cloister_error *err)
+{
+    for (uint32_t i = 0; i < options->mount_count; i++) {
+        cloister_value *mount;
+        int failed = ctl_parse_mount(options->mounts[i], &mount, err);
+        if (failed < 0)
+            return failed;
+        if (cl_value_append(need_array(spec, "mounts"), mount) < 0)
+            return cl_error_set(err, CLOISTER_INVALID, 0, "mounts", NULL, "the profile's mounts is no array");
+    }
+    return 0;
+}
+
+static int set_hostname(cloister_value *spec, const struct ctl_run_options *options, struct cloister_error *err)
+{
+    const char *hostname = options->hostname;
+
+    if (!hostname && cl_value_get_cstr(spec, "hostname"))
+        return 0;
+    if (!hostname && options->name && strlen(options->name) <= 63)
+        hostname = options->name;
+    if (cl_value_set_cstr(spec, "hostname", cl_value_new_cstr(hostname ? hostname : DEFAULT_HOSTNAME)) < 0)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "hostname", NULL, "the host name is not UTF-8 text");
+    return 0;
+}
+
+static bool has_user_namespace(const cloister_value *spec)
+{
+    const cloister_value *list = cl_value_get_cstr(cl_value_get_cstr(spec, "linux"), "namespaces");
+
+    for (const cloister_value *entry = cl_value_first(list); entry; entry = cl_value_next(entry)) {
+        const char *type = cl_value_cstr(cl_value_get_cstr(entry, "type"));
+        if (type && strcmp(type, "user") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int set_rootfs(cloister_value *params, const char *directory, bool writable, bool idmap)
+{
+    CL_VALUE_CLEANUP cloister_value *rootfs = cl_value_new_object();
+
+    if (cl_value_set_cstr(rootfs, "directory", cl_value_new_cstr(directory)) < 0 ||
+        cl_value_set_cstr(rootfs, "writable", cl_value_new_bool(writable)) < 0 ||
+        cl_value_set_cstr(rootfs, "idmap", cl_value_new_bool(idmap)) < 0)
+        return -ENOMEM;
+    return cl_value_set_cstr(params, "rootfs", cl_steal_ptr(&rootfs));
+}
+
+/* The label of CTL_LABEL_PROCESS. */
+static int set_labels(cloister_value *params, const cloister_value *process)
+{
+    CL_VALUE_CLEANUP cloister_value *labels = cl_value_new_object();
+    CL_VALUE_CLEANUP cloister_value *kept = cl_value_copy(process);
+    CL_FREE char *text = NULL;
+    size_t size;
+
+    if (!kept)
+        return -ENOMEM;
+    (void)cl_value_remove(kept, CLOISTER_SV("args"));
+    (void)cl_value_remove(kept, CLOISTER_SV("env"));
+    if (cl_value_print(kept, false, &text, &size) < 0 ||
+        cl_value_set_cstr(labels, CTL_LABEL_PROCESS, cl_value_new_string(cl_sv(text, size))) < 0)
+        return -ENOMEM;
+    return cl_value_set_cstr(params, "labels", cl_steal_ptr(&labels));
+}
+
+static int from_profile(cloister_value *params, const struct ctl_run_options *options, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *spec = NULL;
+    CL_FREE char *directory = realpath(options->rootfs, NULL);
+    int failed = 0;
+
+    if (!directory)
+        return cl_error_set(err, cl_error_code_of(errno), errno, options->rootfs, NULL, "--rootfs '%s'",
+                            options->rootfs);
+    if (options->writable)
+        failed = ctl_reach_check(directory, err);
+    if (failed == 0)
+        failed = ctl_profile_read(options->profile ? options->profile : "default", &spec, err);
+    if (failed < 0)
+        return failed;
+    (void)cl_value_remove(spec, CLOISTER_SV("root"));
+    cloister_value *process = need_object(spec, "process");
+    failed = process ? ctl_process_edit(process, &options->process, err) : ctl_no_memory(err);
+    if (failed == 0)
+        failed = set_limits(spec, options, err);
+    if (failed == 0)
+        failed = add_mounts(spec, options, err);
+    if (failed == 0)
+        failed = set_hostname(spec, options, err);
+    if (failed == 0 && (set_rootfs(params, directory, options->writable, has_user_namespace(spec)) < 0 ||
+                        set_labels(params, process) < 0 || cl_value_set_cstr(params, "spec", cl_steal_ptr(&spec)) < 0))
+        failed = ctl_no_memory(err);
+    return failed;
+}
+
+/* root.path of a bundle, absolute and resolved; *ret_writable from root.readonly. Takes `root` out of the spec. */
+static int bundle_root(const char *bundle, cloister_value *spec, char **ret_directory, bool *ret_writable,
+                       struct cloister_error *err)
+{
+    cloister_value *root = cl_value_get_cstr(spec, "root");
+    const char *path = cl_value_cstr(cl_value_get_cstr(root, "path"));
+    const cloister_value *flag = cl_value_get_cstr(root, "readonly");
+    bool read_only = false;
+
+    if (!path || !*path)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "root.path", NULL, "config.json has no root.path");
+    if (flag && cl_value_bool(flag, &read_only) < 0)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "root.readonly", NULL,
+                            "config.json: root.readonly is no boolean");
+    for (const cloister_value *member = cl_value_first(root); member; member = cl_value_next(member)) {
+        struct cloister_sv key = cl_value_key(member);
+        if (!cl_sv_is(key, "path") && !cl_sv_is(key, "readonly"))
+            return cl_error_set(err, CLOISTER_UNSUPPORTED, 0, "root", NULL, "config.json: root.%.*s is not supported",
+                                CL_SV_ARG(key));
+    }
+    CL_FREE char *joined = path[0] == '/' ? cl_strdup(path) : cl_asprintf("%s/%s", bundle, path);
+    if (!joined)
+        return ctl_no_memory(err);
+    CL_FREE char *directory = realpath(joined, NULL);
+    if (!directory)
+        return cl_error_set(err, cl_error_code_of(errno), errno, joined, NULL, "root.path '%s'", joined);
+    *ret_directory = cl_steal_ptr(&directory);
+    *ret_writable = !read_only;
+    (void)cl_value_remove(spec, CLOISTER_SV("root"));
+    return 0;
+}
+
+static int from_bundle(cloister_value *params, const struct ctl_run_options *options, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *spec = NULL;
+    CL_FREE char *path = cl_asprintf("%s/config.json", options->bundle);
+    CL_FREE char *directory = NULL;
+    bool writable = false;
+    int failed = path ? read_json(path, &spec, err) : ctl_no_memory(err);
+
+    if (failed == 0)
+        failed = bundle_root(options->bundle, spec, &directory, &writable, err);
+    if (failed < 0) {
+        cl_error_wrap(err, "bundle '%s'", options->bundle);
+        return failed;
+    }
+    cloister_value *process = cl_value_get_cstr(spec, "process");
+    if (cl_value_type(process) != CLOISTER_VALUE_OBJECT)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "process", NULL, "bundle '%s': config.json has no process",
+                            options->bundle);
+    if (options->process.command)
+        failed = set_args(process, options->process.command, err);
+    if (failed == 0 && (set_rootfs(params, directory, writable, false) < 0 || set_labels(params, process) < 0 ||
+                        cl_value_set_cstr(params, "spec", cl_steal_ptr(&spec)) < 0))
+        failed = ctl_no_memory(err);
+    return failed;
+}
+
+int ctl_spec_create_params(const struct ctl_run_options *options, cloister_value **ret_params,
+                           struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
+    int failed = params ? 0 : ctl_no_memory(err);
+
+    if (failed == 0 && options->name && cl_value_set_cstr(params, "name", cl_value_new_cstr(options->name)) < 0)
+        failed = cl_error_set(err, CLOISTER_INVALID, 0, "name", NULL, "--name is not UTF-8 text");
+    if (failed == 0)
+        failed = options->bundle ? from_bundle(params, options, err) : from_profile(params, options, err);
+    if (failed == 0)
+        *ret_params = cl_steal_ptr(&params);
+    return failed;
+}

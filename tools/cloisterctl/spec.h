@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spec.h - from flags or a bundle to what `create` is asked for. */
+#ifndef CLOISTERCTL_SPEC_H
+#define CLOISTERCTL_SPEC_H
+
+#include "core/value/value.h"
+#include <cloister/error.h>
+
+/* What run and exec have in common: how the program is started. */
+struct ctl_process_options {
+    char *const *command; /* NULL-terminated; NULL = the bundle's own */
+    const char *user;     /* NULL = the profile's */
+    const char *workdir;
+    const char *const *env; /* "K=V" or "K" */
+    uint32_t env_count;
+};
+
+struct ctl_run_options {
+    struct ctl_process_options process;
+    const char *rootfs;
+    const char *bundle;
+    const char *profile; /* name or, with a '/', a file */
+    const char *name;
+    const char *hostname;
+    const char *memory;
+    const char *cpus;
+    const char *pids;
+    const char *const *mounts;
+    uint32_t mount_count;
+    bool writable;
+};
+
+/* The installed profile, or a file, as a whole OCI config. */
+int ctl_profile_read(const char *name, cloister_value **ret_spec, struct cloister_error *err);
+/* The params of `create`: name, spec, rootfs, labels. */
+int ctl_spec_create_params(const struct ctl_run_options *options, cloister_value **ret_params,
+                           struct cloister_error *err);
+/*
+ * Puts command, user, workdir and environment into an OCI process. Its own env and cwd are kept where the options say
+ * nothing; an absent env starts as PATH and HOME.
+ */
+int ctl_process_edit(cloister_value *process, const struct ctl_process_options *options, struct cloister_error *err);
+
+/* The label that keeps how init was started (capabilities, limits, never its arguments or environment), as exec's
+ * default. */
+#define CTL_LABEL_PROCESS "cloisterctl.process"
+
+#endif
