@@ -112,7 +112,7 @@ static void test_exec(void **state)
 
     create_ok(s, &out);
     bed_pipe(ends);
-    bed_exec(s, 5001, "/bin/sh -c|id; sleep 0.5", ends[1], &out); /* long enough to have a number still */
+    bed_exec(s, 5001, "/bin/sh -c|id", ends[1], &out);
     if (out.err.code)
         fail_msg("exec: %s", out.sentence);
     assert_true(out.result.pid > 1);
@@ -128,6 +128,44 @@ static void test_exec(void **state)
     assert_int_equal(out.err.code, CLOISTER_NOT_EXECUTABLE);
     destroy_clean(s);
     assert_int_equal(bed_exit_of(1003).kind, CLOISTER_STATUS_SIGNALED); /* init's, told before destroy completed */
+}
+
+/* What ends before anybody can look has a number too: init, each of 200, and a blocked init that is let go. */
+static void test_pid_of_the_quick(void **state)
+{
+    struct bed_sandbox *s = prepare(ID_A, "/bin/true");
+    struct cloister_container_start_args start = {CLOISTER_INIT(struct cloister_container_start_args)};
+    struct cloister_iso_start_args args = {CLOISTER_INIT(struct cloister_iso_start_args), .start = &start};
+    struct bed_outcome out;
+    int32_t pid;
+
+    create_ok(s, &out);
+    assert_true(out.result.pid > 1);
+    destroy_clean(s);
+
+    s = prepare(ID_A, "/bin/sleep 100");
+    create_ok(s, &out);
+    for (cloister_process i = 0; i < 200; i++) {
+        bed_exec(s, 8000 + i, "/bin/true", -1, &out);
+        if (out.err.code || out.result.pid <= 1)
+            fail_msg("exec %u: %s, pid %d", (unsigned)i, out.sentence, out.result.pid);
+        bed_exit_of(8000 + i);
+        bed.exit_count = 0; /* the recorder holds only so many */
+    }
+    destroy_clean(s);
+
+    s = prepare(ID_B, "/bin/true");
+    s->container.start = CLOISTER_START_BLOCKED;
+    create_ok(s, &out);
+    pid = out.result.pid;
+    args.sandbox = s->which;
+    args.init = s->args.init;
+    bed.iso->container_start(bed.instance, &args, bed_op(&out));
+    bed_wait(&out);
+    assert_int_equal(out.err.code, 0);
+    assert_true(pid > 1);
+    assert_int_equal(out.result.pid, pid);
+    destroy_clean(s);
 }
 
 static void call_kill(struct bed_sandbox *s, uint32_t set, uint32_t number, struct bed_outcome *out)
@@ -491,6 +529,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_exit_code, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_output_and_ids, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_exec, open_bed, close_bed),
+        cmocka_unit_test_setup_teardown(test_pid_of_the_quick, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_signals, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_pause_and_blocked, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_debian_specs, open_bed, close_bed),

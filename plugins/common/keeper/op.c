@@ -16,6 +16,7 @@
 #include "common/keeper/plan.h"
 #include "common/keeper/procfs.h"
 #include "common/keeper/report.h"
+#include "common/keeper/slip.h"
 
 #define PF_FORKNOEXEC 0x40u
 
@@ -39,7 +40,7 @@ void cl_op_free(struct cl_sandbox *sandbox, struct cl_op *op)
     free(op->fds);
     cl_plan_unmap(op->plan);
     cl_closep(&op->sock);
-    cl_closep(&op->pidfd);
+    cl_closep(&op->slip);
     free(op);
 }
 
@@ -98,7 +99,7 @@ static void finish_running(struct cl_sandbox *sandbox, struct cl_op *op)
 
     if (record != NULL)
         record->state = CL_WIRE_RUNNING;
-    answer(sandbox, op, op->request == CL_WIRE_START ? -1 : cl_steal_fd(&op->pidfd));
+    answer(sandbox, op, cl_steal_fd(&op->slip));
     cl_op_free(sandbox, op);
 }
 
@@ -143,8 +144,7 @@ static void on_child(struct cl_sandbox *sandbox, struct cl_op *op, pid_t pid, in
     siginfo_t info = {0};
 
     op->had_child = 1;
-    op->pidfd = cl_steal_fd(pidfd);
-    if (op->pidfd < 0 || waitid(P_PIDFD, (id_t)op->pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0) {
+    if (*pidfd < 0 || waitid(P_PIDFD, (id_t)*pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0) {
         cl_op_fail(op, ECHILD, "clone", "the new process was killed");
         return;
     }
@@ -156,11 +156,15 @@ static void on_child(struct cl_sandbox *sandbox, struct cl_op *op, pid_t pid, in
     record->pid = (uint32_t)pid;
     if (op->create) {
         container->pid = pid;
-        container->pidfd = fcntl(op->pidfd, F_DUPFD_CLOEXEC, 3);
+        container->pidfd = cl_steal_fd(pidfd);
         container->pids = cl_procfs_ns_inode(sandbox->proc, pid, "pid");
     }
-    int r = cl_prepare(sandbox, op);
+    int r = cl_slip_make(pid, &op->slip);
 
+    if (r < 0)
+        cl_op_fail(op, -r, "clone", "a slip with the number of the new process");
+    else
+        r = cl_prepare(sandbox, op);
     close_fds(op);
     if (r == 0)
         send_go(op, "user-map");
@@ -175,10 +179,15 @@ static void on_rlimits(struct cl_op *op)
 static void on_blocked(struct cl_sandbox *sandbox, struct cl_op *op)
 {
     struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
+    int slip = fcntl(op->slip, F_DUPFD_CLOEXEC, 3);
 
+    if (slip < 0) {
+        cl_op_fail(op, errno, "start", "a slip with the number of the new process");
+        return;
+    }
     op->blocked = 1;
     record->state = CL_WIRE_BLOCKED_INIT;
-    answer(sandbox, op, fcntl(op->pidfd, F_DUPFD_CLOEXEC, 3));
+    answer(sandbox, op, slip);
 }
 
 static void on_warning(struct cl_sandbox *sandbox, const struct cl_op *op, const struct cl_report *report)

@@ -24,7 +24,7 @@ struct cl_op {
     int sock;     /* our end of the status socket */
     pid_t helper; /* 0 = reaped */
     pid_t child;  /* 0 = not made yet, or reaped */
-    int pidfd;
+    int slip;     /* tells its number to the daemon; goes with the last answer */
     int had_child;
     int eof;
     int paused;

@@ -68,7 +68,7 @@ static struct cl_op *op_new(const struct cl_packet *packet, uint64_t container, 
         op->container = container;
         op->pseq = pseq;
         op->sock = -1;
-        op->pidfd = -1;
+        op->slip = -1;
         op->create = op->request == CL_WIRE_CREATE;
     }
     return op;
@@ -284,7 +284,7 @@ void cl_op_start(struct cl_sandbox *sandbox, struct cl_packet *packet)
 {
     const struct cl_wire_start *start = &packet->u.start;
     struct cl_op *op = find_blocked(sandbox, start->container);
-    struct cl_op given = {.sock = -1, .pidfd = -1};
+    struct cl_op given = {.sock = -1, .slip = -1};
     int r = take_fds(sandbox, packet, 0, &given);
 
     if (r == 0 && !stdio_ok(start->stdio, given.fd_count))

@@ -25,6 +25,8 @@
 
 #include <cmocka.h>
 
+#include "common/keeper/slip.h"
+
 #define BUSYBOX "/bin/busybox"
 
 static void copy_file(const char *from, int to)
@@ -309,6 +311,7 @@ struct cl_wire_answer bed_wait_answer(struct bed *bed, uint64_t serial)
 
     for (;;) {
         receive(bed, &packet);
+        bed->slip_pid = packet.fd_count > 0 ? cl_slip_read(packet.fds[0]) : 0;
         cl_packet_clear(&packet);
         if (packet.u.head.type == CL_WIRE_ANSWER && packet.u.head.serial == serial)
             break;

@@ -24,6 +24,7 @@ struct bed {
     char warnings[BED_EVENTS_MAX][CL_WIRE_DETAIL_MAX];
     uint32_t warning_count;
     uint32_t exits_at_answer; /* exits received before the last answer */
+    pid_t slip_pid;           /* what the last answer's slip says; 0 = it had none */
 };
 
 /* Fails the test if anything goes wrong. `program` is the keeper. */
@@ -46,8 +47,8 @@ void bed_plan_fs(struct bed_plan *plan, const char *type, const char *target, ui
 uint32_t bed_plan_fd(struct bed_plan *plan, int fd); /* taken */
 void bed_plan_clear(struct bed_plan *plan);
 
-/* Sends, waits for the answer (at most 20 s), collects events meanwhile. `out` (or -1) becomes 1 and 2. The pidfd is
- * closed. */
+/* Sends, waits for the answer (at most 20 s), collects events meanwhile. `out` (or -1) becomes 1 and 2. The slip is
+ * read and closed. */
 struct cl_wire_answer bed_create(struct bed *bed, struct bed_plan *plan, uint64_t id, uint32_t flags, int out);
 struct cl_wire_answer bed_exec(struct bed *bed, struct bed_plan *plan, uint64_t id, uint64_t pseq, int out);
 struct cl_wire_answer bed_start(struct bed *bed, uint64_t id, int out);

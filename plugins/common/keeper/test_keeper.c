@@ -21,6 +21,8 @@
 
 #include <cmocka.h>
 
+#include "common/keeper/slip.h"
+
 static const char *program;
 
 static int open_bed(void **state)
@@ -156,14 +158,38 @@ static void test_records(void **state)
     assert_int_equal(records[2].state, CL_WIRE_RUNNING);
 }
 
-/* The answer's pidfd is the process's, and tells its number in our own pid namespace. */
-static void test_pidfd(void **state)
+static void read_proc(pid_t pid, const char *name, char *text, size_t size)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+    bed_read_all(open(path, O_RDONLY | O_CLOEXEC), text, size);
+}
+
+/* The number that the keeper knows it by: second of ours, the keeper's and perhaps the container's own. */
+static uint32_t inner_pid(pid_t pid)
+{
+    char text[4096];
+    int outer = 0, inner = 0;
+
+    read_proc(pid, "status", text, sizeof(text));
+    const char *line = strstr(text, "\nNSpid:");
+
+    assert_non_null(line);
+    assert_int_equal(sscanf(line, "\nNSpid: %d %d", &outer, &inner), 2);
+    assert_int_equal(outer, pid);
+    return (uint32_t)inner;
+}
+
+/* The answer's slip tells the process's number in our own pid namespace, while it lives and when nothing of it is left.
+ */
+static void test_slip(void **state)
 {
     struct bed *bed = *state;
     struct bed_plan plan;
     struct cl_packet packet;
-    char path[64];
     char text[512];
+    char path[64];
 
     bed_plan_container(bed, &plan, BED_USER_NAMESPACE | BED_PAUSE, NULL);
     bed_send_create(bed, &plan, 1, 0, -1);
@@ -172,20 +198,56 @@ static void test_pidfd(void **state)
     } while (packet.u.head.type != CL_WIRE_ANSWER);
     assert_int_equal(packet.u.answer.os_errno, 0);
     assert_int_equal(packet.fd_count, 1);
-    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", packet.fds[0]);
-    bed_read_all(open(path, O_RDONLY | O_CLOEXEC), text, sizeof(text));
-    const char *line = strstr(text, "Pid:");
-
-    assert_non_null(line);
-    int pid = atoi(line + 4);
+    pid_t pid = cl_slip_read(packet.fds[0]);
 
     assert_true(pid > 1);
-    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    bed_read_all(open(path, O_RDONLY | O_CLOEXEC), text, sizeof(text));
+    assert_int_equal(inner_pid(pid), packet.u.answer.pid);
+    read_proc(pid, "comm", text, sizeof(text));
     assert_string_equal(text, "test-pause\n");
     snprintf(path, sizeof(path), "/proc/%d/fd/3", pid);
     assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(bed_signal(bed, CL_WIRE_SCOPE_INIT, 1, SIGTERM).os_errno, 0);
+    bed_wait_exit(bed, UINT64_C(1) << 32);
+    bed_wait_down(bed, 1);
+    assert_int_equal(release(bed, UINT64_C(1) << 32).os_errno, 0);
+    assert_int_equal(kill(pid, 0), -1);
+    assert_int_equal(cl_slip_read(packet.fds[0]), pid);
     cl_packet_clear(&packet);
+}
+
+/* What ends at once has a number too: the answer may come when it is reaped. */
+static void test_slip_of_the_quick(void **state)
+{
+    struct bed *bed = *state;
+    struct bed_plan plan;
+    pid_t before = 0;
+
+    start_pause(bed, 1, BED_USER_NAMESPACE);
+    for (uint64_t i = 0; i < 200; i++) {
+        bed_plan_process(&plan, NULL);
+        cl_plan_add_string(&plan.plan, CL_WIRE_ARGV, "true", 4);
+        struct cl_wire_answer answer = bed_exec(bed, &plan, 1, 100 + i, -1);
+
+        if (answer.os_errno != 0 || bed->slip_pid <= 1 || bed->slip_pid == before)
+            fail_msg("exec %llu: (%s, %d), pid %d after %d", (unsigned long long)i, answer.step, answer.os_errno,
+                     bed->slip_pid, before);
+        before = bed->slip_pid;
+    }
+    for (uint64_t id = 2; id < 12; id++) {
+        int blocked = (id & 1) != 0;
+
+        bed_plan_container(bed, &plan, BED_USER_NAMESPACE, NULL);
+        cl_plan_add_string(&plan.plan, CL_WIRE_ARGV, "true", 4);
+        assert_int_equal(bed_create(bed, &plan, id, blocked ? CL_WIRE_BLOCKED : 0, -1).os_errno, 0);
+        pid_t pid = bed->slip_pid;
+
+        assert_true(pid > 1);
+        if (blocked) {
+            assert_int_equal(bed_start(bed, id, 0).os_errno, 0);
+            assert_int_equal(bed->slip_pid, pid);
+        }
+        bed_wait_down(bed, id);
+    }
 }
 
 static void test_pause(void **state)
@@ -437,7 +499,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_exits, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_order, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_records, open_bed, close_bed),
-        cmocka_unit_test_setup_teardown(test_pidfd, open_bed, close_bed),
+        cmocka_unit_test_setup_teardown(test_slip, open_bed, close_bed),
+        cmocka_unit_test_setup_teardown(test_slip_of_the_quick, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_pause, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_blocked, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_blocked_fails, open_bed, close_bed),

@@ -16,11 +16,13 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/keeper/plan.h"
+#include "common/keeper/slip.h"
 
 static void fill_sections(struct cl_plan *plan)
 {
@@ -388,12 +390,41 @@ static void test_staging(void **state)
     close(pair[1]);
 }
 
+/* A child's number outlives the child; what is no slip is told apart. */
+static void test_slip(void **state)
+{
+    int slip = -1;
+    int pair[2];
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(0);
+    assert_int_equal(cl_slip_make(child, &slip), 0);
+    assert_int_equal(fcntl(slip, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(cl_slip_read(slip), child);
+    assert_int_equal(cl_slip_read(slip), child);
+    close(slip);
+    assert_int_equal(cl_slip_make(child, &slip), -ESRCH);
+
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    assert_int_equal(cl_slip_read(null), -ENOTSOCK);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(cl_slip_read(pair[0]), -EAGAIN);
+    assert_int_equal(write(pair[1], "x", 1), 1);
+    assert_int_equal(cl_slip_read(pair[0]), -EBADMSG);
+    close(pair[0]);
+    close(pair[1]);
+    close(null);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_plan),      cmocka_unit_test(test_damaged_plans), cmocka_unit_test(test_cut_plans),
         cmocka_unit_test(test_noise),          cmocka_unit_test(test_messages),      cmocka_unit_test(test_seals),
-        cmocka_unit_test(test_builder_errors), cmocka_unit_test(test_staging),
+        cmocka_unit_test(test_builder_errors), cmocka_unit_test(test_staging),       cmocka_unit_test(test_slip),
     };
 
     return cmocka_run_group_tests_name("keeper wire", tests, NULL, NULL);

@@ -19,9 +19,9 @@
  * then the request's own. CREATE and EXEC carry the *plan* as the last descriptor of the CREATE or EXEC packet itself;
  * plans name others by index. A CREATE, EXEC or START (also one that fails) consumes and closes everything staged.
  *
- * Process ids: the keeper lives in a pid namespace of its own, so its numbers mean nothing to the daemon. CREATE and
- * EXEC answers carry one descriptor, the process's pidfd: "Pid:" in /proc/self/fdinfo/<pidfd> is the number in the
- * daemon's pid namespace.
+ * Process ids: the keeper lives in a pid namespace of its own, so its numbers mean nothing to the daemon. Answers of a
+ * CREATE, START or EXEC that succeeded carry one descriptor, the process's slip (slip.h): it tells the number in the
+ * daemon's pid namespace, also of a process that has come to its end before anybody could look.
  *
  * Order: the answer of a CREATE, START or EXEC comes before any event of that process. An EXIT is sent once its record
  * is written; the record stays until RELEASE. When the connection is lost the keeper runs on, keeps reaping and
@@ -36,7 +36,7 @@
 #include <stdint.h>
 
 #define CL_WIRE_MAGIC 0x4b4c4331u /* "1CLK" */
-#define CL_WIRE_VERSION 1u
+#define CL_WIRE_VERSION 2u
 #define CL_WIRE_MESSAGE_MAX 4096u
 #define CL_WIRE_FDS_MAX 64u         /* descriptors of one packet */
 #define CL_WIRE_STAGED_MAX 512u     /* descriptors of one request, staged ones included */
@@ -112,7 +112,7 @@ struct cl_wire_stdio {
 };
 
 /*
- * CREATE: answer carries init's pidfd. Without CL_WIRE_BLOCKED the answer means that init has been exec'ed (or, for a
+ * CREATE: answer carries init's slip. Without CL_WIRE_BLOCKED the answer means that init has been exec'ed (or, for a
  * pause init, that it is in its waiting loop). With it, `stdio` must be all NULL kind: START brings the real ones.
  */
 #define CL_WIRE_BLOCKED 1u
@@ -134,7 +134,7 @@ struct cl_wire_start {
     struct cl_wire_stdio stdio[3];
 };
 
-/* EXEC: answer, with the pidfd, when execve has succeeded; every failure comes here. */
+/* EXEC: answer, with the slip, when execve has succeeded; every failure comes here. */
 struct cl_wire_exec {
     struct cl_wire_head head;
     uint64_t container;

@@ -27,8 +27,8 @@ static void answered(void *ctx, struct cl_packet *answer, int os_errno)
     if (answer == NULL || answer->u.answer.os_errno != 0) {
         ns_keeper_error(call->base.instance, &call->base.err, answer, os_errno);
     } else {
-        if (answer->u.answer.request == CL_WIRE_START && answer->fd_count > 0)
-            call->result.pid = ns_pidfd_pid(answer->fds[0]);
+        if (answer->u.answer.request == CL_WIRE_START)
+            call->result.pid = ns_answer_pid(answer);
         if (answer->u.answer.request == CL_WIRE_SIGNAL && call->result.survivors)
             call->result.survivors = answer->u.answer.count;
     }

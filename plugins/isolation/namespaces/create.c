@@ -247,7 +247,7 @@ static void made(void *ctx, struct cl_packet *answer, int os_errno)
         return;
     }
     ns_sandbox_warn_missing(create->sandbox);
-    finish(create, answer->fd_count > 0 ? ns_pidfd_pid(answer->fds[0]) : 0);
+    finish(create, ns_answer_pid(answer));
 }
 
 static void send_create(struct create *create)

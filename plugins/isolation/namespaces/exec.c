@@ -96,7 +96,7 @@ static void executed(void *ctx, struct cl_packet *answer, int os_errno)
     } else {
         result.uid = exec->compile.plan.head.uid;
         result.gid = exec->compile.plan.head.gid;
-        result.pid = answer->fd_count > 0 ? ns_pidfd_pid(answer->fds[0]) : 0;
+        result.pid = ns_answer_pid(answer);
     }
     ns_op_done(&exec->base, &result);
     free_exec(exec);

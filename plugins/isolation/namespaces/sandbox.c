@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 
+#include "common/keeper/slip.h"
+
 struct ns_sandbox *ns_sandbox_find(struct ns_instance *instance, struct cloister_sv id)
 {
     for (struct ns_sandbox *one = instance->sandboxes; one; one = one->next)
@@ -335,15 +337,9 @@ struct ns_sandbox *ns_sandbox_up(struct ns_instance *instance, const struct cloi
     return NULL;
 }
 
-int32_t ns_pidfd_pid(int pidfd)
+int32_t ns_answer_pid(const struct cl_packet *answer)
 {
-    char path[48];
-    NS_FREE char *text = NULL;
-    const char *line;
+    pid_t pid = answer->fd_count > 0 ? cl_slip_read(answer->fds[0]) : 0;
 
-    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-    if (ns_read_file(path, 4096, &text) < 0 || (line = strstr(text, "\nPid:")) == NULL)
-        return 0;
-    line = line + 5 + strspn(line + 5, " \t");
-    return *line == '-' ? 0 : (int32_t)strtol(line, NULL, 10);
+    return pid > 0 ? pid : 0;
 }

@@ -76,8 +76,9 @@ struct ns_sandbox *ns_sandbox_up(struct ns_instance *instance, const struct cloi
 void ns_sandbox_warn(struct ns_sandbox *sandbox, const char *path, const char *text);
 void ns_sandbox_warn_missing(struct ns_sandbox *sandbox);
 
-/* "Pid:" of a pidfd: its number in our own pid namespace; 0 if it is gone. */
-int32_t ns_pidfd_pid(int pidfd);
+/* The number, in our own pid namespace, of the process that a CREATE, START or EXEC made, which may have ended since; 0
+ * = the answer had no slip. */
+int32_t ns_answer_pid(const struct cl_packet *answer);
 
 /* Fills err from a keeper's answer (step, errno, detail); answer NULL: the connection went first. */
 void ns_keeper_error(const struct ns_instance *instance, struct cloister_error *err, const struct cl_packet *answer,
