@@ -18,8 +18,8 @@ struct cl_rundir {
     char *store_ids; /* "name=id,..." as remembered, "" if none */
 };
 
-/* Makes the directories (run 0711, state 0700), takes the lock (BUSY with the holder's pid), reads or writes `instance`. A new boot
- * gets a new cookie. */
+/* Makes the directories (run 0711, state 0700), takes the lock (BUSY with the holder's pid), reads or writes
+ * `instance`. A new boot gets a new cookie. */
 int cl_rundir_open(const char *run_dir, const char *state_dir, struct cl_rundir *ret, struct cloister_error *err);
 /* Writes `instance` anew with the stores that are open. */
 int cl_rundir_remember(struct cl_rundir *rundir, const char *store_ids, struct cloister_error *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The services table that plugins get. Rooms above (exchange, engine, store) put their own tables in through cl_host_register. */
+/* The services table that plugins get. Rooms above (exchange, engine, store) put their own tables in through
+ * cl_host_register. */
 #ifndef CL_CORE_HOST_HOST_H
 #define CL_CORE_HOST_HOST_H
 

@@ -33,13 +33,14 @@ struct cl_module {
 int cl_loader_new(const char *const *paths, struct cl_loader **ret);
 struct cl_loader *cl_loader_free(struct cl_loader *loader); /* frees bookkeeping, unmaps nothing */
 
-/* name: without slash, searched as <dir>/<name>.so; or an absolute path. kind 0 = any. Loads each file once. The error is one sentence
- * with the file, both values and what to do. */
+/* name: without slash, searched as <dir>/<name>.so; or an absolute path. kind 0 = any. Loads each file once. The error
+ * is one sentence with the file, both values and what to do. */
 int cl_loader_load(struct cl_loader *loader, const char *name, uint32_t kind, const struct cl_module **ret,
                    struct cloister_error *err);
 /* Every *.so of the search path in order, loadable or not: fn gets module, or NULL and err. */
 int cl_loader_scan(struct cl_loader *loader,
-                   void (*fn)(void *ctx, const char *path, const struct cl_module *module, const struct cloister_error *err),
+                   void (*fn)(void *ctx, const char *path, const struct cl_module *module,
+                              const struct cloister_error *err),
                    void *ctx);
 const char *cl_kind_name(uint32_t kind); /* "transport"; "unknown" */
 

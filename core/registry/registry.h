@@ -10,7 +10,8 @@
 
 struct cl_registry;
 
-/* One configured instance. With wrappers, `vtable` and `self` are the outermost one's; the wrapped links hang on `inner`. */
+/* One configured instance. With wrappers, `vtable` and `self` are the outermost one's; the wrapped links hang on
+ * `inner`. */
 struct cl_instance {
     uint32_t kind;
     char *name;  /* instance name in the config: "main", or the service's name for personalities */
@@ -30,18 +31,20 @@ struct cl_instance {
     struct cl_instance *next;
 };
 
-/* Fills host (all but self) for an instance of this kind. Given by main, so that registry need not know the rooms above it. */
+/* Fills host (all but self) for an instance of this kind. Given by main, so that registry need not know the rooms above
+ * it. */
 typedef void (*cl_host_fill_fn)(void *ctx, struct cl_instance *instance);
 
 int cl_registry_new(struct cl_loader *loader, cl_host_fill_fn fill, void *ctx, struct cl_registry **ret);
-/* Loads the plugin(s) of entry (wrap chain included) and checks their options; no create yet: no side effect. *ret_module is NULL
- * when the entry is optional and its plugin is not installed. ret_module may be NULL. */
+/* Loads the plugin(s) of entry (wrap chain included) and checks their options; no create yet: no side effect.
+ * *ret_module is NULL when the entry is optional and its plugin is not installed. ret_module may be NULL. */
 int cl_registry_check(struct cl_registry *registry, uint32_t kind, const struct cl_config_entry *entry,
                       const struct cl_module **ret_module, struct cloister_error *err);
-/* Creates the instance, innermost first. *ret is owned by the registry; NULL, after a warning in the log, when the entry is optional
- * and its plugin is not installed. An optional wrapper that is not installed is left out of the chain. */
-int cl_registry_create(struct cl_registry *registry, uint32_t kind, const char *name, const struct cl_config_entry *entry,
-                       struct cl_instance **ret, struct cloister_error *err);
+/* Creates the instance, innermost first. *ret is owned by the registry; NULL, after a warning in the log, when the
+ * entry is optional and its plugin is not installed. An optional wrapper that is not installed is left out of the
+ * chain. */
+int cl_registry_create(struct cl_registry *registry, uint32_t kind, const char *name,
+                       const struct cl_config_entry *entry, struct cl_instance **ret, struct cloister_error *err);
 struct cl_instance *cl_registry_lookup(const struct cl_registry *registry, uint32_t kind, const char *name);
 struct cl_instance *cl_registry_first(const struct cl_registry *registry); /* then ->next, in order of creation */
 /* Destroys one instance (outermost first) and forgets it. */

@@ -3,11 +3,12 @@
  * abi.h - versions, sizes, visibility and the few value types that every other header uses.
  *
  * Rules of the boundary (all headers of this directory):
- *  - Every struct that crosses it starts with `uint32_t struct_size`, set by the side that allocated it; the other side never
- *    reads or writes past that size. CLOISTER_INIT sets it. The value types below are embedded in others and never grow.
+ *  - Every struct that crosses it starts with `uint32_t struct_size`, set by the side that allocated it; the other side
+ * never reads or writes past that size. CLOISTER_INIT sets it. The value types below are embedded in others and never
+ * grow.
  *  - Fixed-width integers only. Unknown flag bits and non-zero reserved members are rejected.
- *  - Thread tags: [loop] only on the daemon's loop thread, [any] thread-safe, [worker] on a queue's worker thread. A call
- *    without a tag is [loop].
+ *  - Thread tags: [loop] only on the daemon's loop thread, [any] thread-safe, [worker] on a queue's worker thread. A
+ * call without a tag is [loop].
  *  - Pointers are *borrowed for the call* unless the comment says: borrowed until X, transferred, or counted.
  *  - Times and deadlines are monotonic nanoseconds, 0 = none.
  *  - A completion is called exactly once and never from inside the call that started it.
@@ -36,7 +37,7 @@ extern "C" {
 #define CLOISTER_INIT(type) .struct_size = (uint32_t)sizeof(type)
 
 /* True when *ptr, as allocated by the other side, is large enough to hold member. */
-#define CLOISTER_HAS(ptr, member)                                                                                       \
+#define CLOISTER_HAS(ptr, member) \
     ((ptr)->struct_size >= (uint32_t)((const char *)(&(ptr)->member + 1) - (const char *)(ptr)))
 
 /* String view: bytes, not NUL-terminated, may be empty (data may then be NULL). Never grows. */
@@ -61,7 +62,8 @@ typedef struct cloister_watch cloister_watch;       /* descriptor readiness */
 typedef struct cloister_timer cloister_timer;
 typedef struct cloister_queue cloister_queue; /* named worker queue */
 
-/* Numbers of operations, sandboxes and containers are plain integers, so that a stale one is recognised, never followed. */
+/* Numbers of operations, sandboxes and containers are plain integers, so that a stale one is recognised, never
+ * followed. */
 typedef uint64_t cloister_op;      /* an operation under way; 0 = none; never reused within a daemon's life */
 typedef uint64_t cloister_process; /* pseq: epoch << 32 | counter, never reused; 0 = none */
 

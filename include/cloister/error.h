@@ -2,14 +2,13 @@
 /*
  * error.h - the error object of every edge (plugin, wire, CLI).
  *
- * A plain value: no allocation, so an out-of-memory error can be reported too. The caller allocates and initialises it with
- * CLOISTER_ERROR_INIT, the callee fills it through the host's log table (log.h: cloister_error_set, cloister_error_wrap,
- * cloister_error_sentence). A NULL error pointer means that the caller does not want the details.
+ * A plain value: no allocation, so an out-of-memory error can be reported too. The caller allocates and initialises it
+ * with CLOISTER_ERROR_INIT, the callee fills it through the host's log table (log.h: cloister_error_set,
+ * cloister_error_wrap, cloister_error_sentence). A NULL error pointer means that the caller does not want the details.
  *
- * `chain` holds the contexts, outermost first, each NUL-terminated: "start sandbox 'web'\0join cgroup '/x'\0open cgroup.procs\0".
- * The sentence is the contexts joined by ": ", then strerror(os_errno) if that is not 0. Text that does not fit is cut at the
- * inner end and marked with "...".
- * Since 0.1. Source: sdk.md section 1.
+ * `chain` holds the contexts, outermost first, each NUL-terminated: "start sandbox 'web'\0join cgroup '/x'\0open
+ * cgroup.procs\0". The sentence is the contexts joined by ": ", then strerror(os_errno) if that is not 0. Text that
+ * does not fit is cut at the inner end and marked with "...". Since 0.1. Source: sdk.md section 1.
  */
 #ifndef CLOISTER_ERROR_H
 #define CLOISTER_ERROR_H
@@ -87,9 +86,12 @@ struct cloister_error {
     char chain[CLOISTER_CHAIN_MAX];
 };
 
-#define CLOISTER_ERROR_INIT                                                                                             \
-    {                                                                                                                   \
-        (uint32_t)sizeof(struct cloister_error), 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, { 0 }                                \
+#define CLOISTER_ERROR_INIT                                                        \
+    {                                                                              \
+        (uint32_t)sizeof(struct cloister_error), 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, \
+        {                                                                          \
+            0                                                                      \
+        }                                                                          \
     }
 
 #ifdef __cplusplus

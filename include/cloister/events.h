@@ -19,7 +19,8 @@ enum cloister_sandbox_state {
     CLOISTER_SANDBOX_UP = 4,
     CLOISTER_SANDBOX_STOPPING = 5,
     CLOISTER_SANDBOX_DESTROYING = 6,
-    CLOISTER_SANDBOX_UNKNOWN = 7 /* record unreadable, newer, foreign or ownerless: list, inspect, forced destroy only */
+    CLOISTER_SANDBOX_UNKNOWN =
+        7 /* record unreadable, newer, foreign or ownerless: list, inspect, forced destroy only */
 };
 
 enum cloister_cause {
@@ -63,9 +64,9 @@ enum cloister_status_kind {
 #define CLOISTER_STATUS_CORE (1u << 1)
 
 struct cloister_status { /* embedded by value; does not grow */
-    uint32_t kind;  /* enum cloister_status_kind */
-    uint32_t value; /* exit code or signal number */
-    uint32_t flags; /* CLOISTER_STATUS_* */
+    uint32_t kind;       /* enum cloister_status_kind */
+    uint32_t value;      /* exit code or signal number */
+    uint32_t flags;      /* CLOISTER_STATUS_* */
     uint32_t reserved;
     uint64_t real_ns; /* CLOCK_REALTIME at the reaping */
     uint64_t mono_ns; /* CLOCK_MONOTONIC */
@@ -89,14 +90,14 @@ struct cloister_event {
     uint32_t struct_size;
     uint32_t kind;     /* enum cloister_event_kind */
     uint64_t sequence; /* rises by one within the daemon's life; may repeat an event (never a number) after a crash */
-    struct cloister_sv service; /* owner */
-    struct cloister_sv sandbox; /* engine id */
-    struct cloister_sv name;    /* the client's name of it */
+    struct cloister_sv service;   /* owner */
+    struct cloister_sv sandbox;   /* engine id */
+    struct cloister_sv name;      /* the client's name of it */
     struct cloister_sv container; /* cid, empty if it concerns the sandbox alone */
     uint32_t incarnation;
-    uint32_t state; /* STATE: cloister_container_state if container is set, else cloister_sandbox_state */
-    uint32_t cause; /* enum cloister_cause */
-    uint32_t is_init; /* EXIT: the process is the container's init */
+    uint32_t state;           /* STATE: cloister_container_state if container is set, else cloister_sandbox_state */
+    uint32_t cause;           /* enum cloister_cause */
+    uint32_t is_init;         /* EXIT: the process is the container's init */
     cloister_process process; /* 0 = none */
     struct cloister_status status; /* EXIT, DRAINED, CONTAINER_DOWN (init's) */
     uint64_t real_ns;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host.h - the one way back into the daemon: a table of tables, one per service, and inline accessors that cope with an older host.
+ * host.h - the one way back into the daemon: a table of tables, one per service, and inline accessors that cope with an
+ * older host.
  *
- * Each plugin instance gets a cloister_host of its own in create (borrowed until its destroy returns): the host knows by it who is
- * calling. A table that a plugin kind has no use for is NULL. Slots are appended, never moved; the accessors below check the
- * table's size and the slot before the jump and answer UNSUPPORTED otherwise.
- * Members since 0.1. Source: style.md (host-services table), sdk.md section 2.
+ * Each plugin instance gets a cloister_host of its own in create (borrowed until its destroy returns): the host knows
+ * by it who is calling. A table that a plugin kind has no use for is NULL. Slots are appended, never moved; the
+ * accessors below check the table's size and the slot before the jump and answer UNSUPPORTED otherwise. Members since
+ * 0.1. Source: style.md (host-services table), sdk.md section 2.
  */
 #ifndef CLOISTER_HOST_H
 #define CLOISTER_HOST_H
@@ -37,29 +38,33 @@ struct cloister_sink_args;
 struct cloister_system_api {
     uint32_t struct_size;
     uint32_t reserved;
-    uint64_t (*now_mono)(void); /* [any] ns */
-    uint64_t (*now_real)(void); /* [any] ns */
-    uint64_t (*now_boot)(void); /* [any] ns */
+    uint64_t (*now_mono)(void);                  /* [any] ns */
+    uint64_t (*now_real)(void);                  /* [any] ns */
+    uint64_t (*now_boot)(void);                  /* [any] ns */
     int32_t (*random)(void *ret, uint64_t size); /* [any] 0 or negative errno */
     struct cloister_sv (*boot_id)(const struct cloister_host *host);
     struct cloister_sv (*version)(const struct cloister_host *host);  /* the daemon's, "0.1.0" */
     struct cloister_sv (*instance)(const struct cloister_host *host); /* the daemon instance's name */
     uint64_t (*cookie)(const struct cloister_host *host);
-    /* Isolation only. Forks `role` from the zygote; fds (borrowed) become the role's, in order. fn is called once, later, with 0, the
-     * child's pidfd and our end of its SEQPACKET socket (both transferred), or with a negative errno and the step. */
+    /* Isolation only. Forks `role` from the zygote; fds (borrowed) become the role's, in order. fn is called once,
+     * later, with 0, the child's pidfd and our end of its SEQPACKET socket (both transferred), or with a negative errno
+     * and the step. */
     int32_t (*zygote_fork)(const struct cloister_host *host, const char *role, const int32_t *fds, uint32_t fd_count,
-                           void (*fn)(void *ctx, int32_t result, const char *step, int32_t pid, int32_t pidfd, int32_t socket),
+                           void (*fn)(void *ctx, int32_t result, const char *step, int32_t pid, int32_t pidfd,
+                                      int32_t socket),
                            void *ctx);
     /* <run>/<sandbox>/<leaf>, checked against the 107 bytes of a socket address. 0, or -1 with err TOO_BIG. */
-    int32_t (*run_path)(const struct cloister_host *host, struct cloister_sv sandbox, const char *leaf, char *ret, uint64_t size,
-                        struct cloister_error *err);
+    int32_t (*run_path)(const struct cloister_host *host, struct cloister_sv sandbox, const char *leaf, char *ret,
+                        uint64_t size, struct cloister_error *err);
     /* JSON texts for operators (control personality): valid until the next call. */
     int32_t (*plugins_json)(const struct cloister_host *host, struct cloister_sv *ret); /* array of loaded plugins */
-    int32_t (*health_json)(const struct cloister_host *host, struct cloister_sv *ret);  /* {"status": "ok" | "degraded", ...} */
+    int32_t (*health_json)(const struct cloister_host *host,
+                           struct cloister_sv *ret); /* {"status": "ok" | "degraded", ...} */
     /* Asks the daemon to end: drains, then exits with code. */
     void (*shutdown)(const struct cloister_host *host, uint32_t scope, int32_t code);
     /* Later issues; NULL until then. */
-    int32_t (*helper_spawn)(const struct cloister_host *host, const struct cloister_helper_args *args, cloister_op *ret);
+    int32_t (*helper_spawn)(const struct cloister_host *host, const struct cloister_helper_args *args,
+                            cloister_op *ret);
     int32_t (*secret)(const struct cloister_host *host, struct cloister_sv name, struct cloister_sv *ret);
     int32_t (*sink_open)(const struct cloister_host *host, const struct cloister_sink_args *args, uint64_t *ret);
     int32_t (*sink_record)(const struct cloister_host *host, uint64_t sink, struct cloister_sv line);
@@ -107,14 +112,15 @@ static inline void cloister_error_unsupported(struct cloister_error *err, const 
 #define cloister_log(host, level, ...) ((host)->log->log((host), (level), __VA_ARGS__))
 
 /* One wrapper per operation of the engine: cloister_exec(host, &args, done, ctx, &err). */
-#define CLOISTER_ENGINE_CALL(name)                                                                                      \
-    static inline cloister_op cloister_##name(const struct cloister_host *host, const struct cloister_##name##_args *args, \
-                                              cloister_done_fn done, void *ctx, struct cloister_error *err)             \
-    {                                                                                                                   \
-        if (CLOISTER_SLOT(host, engine, name))                                                                          \
-            return host->engine->name(host, args, done, ctx, err);                                                      \
-        cloister_error_unsupported(err, #name);                                                                         \
-        return 0;                                                                                                       \
+#define CLOISTER_ENGINE_CALL(name)                                                                              \
+    static inline cloister_op cloister_##name(const struct cloister_host *host,                                 \
+                                              const struct cloister_##name##_args *args, cloister_done_fn done, \
+                                              void *ctx, struct cloister_error *err)                            \
+    {                                                                                                           \
+        if (CLOISTER_SLOT(host, engine, name))                                                                  \
+            return host->engine->name(host, args, done, ctx, err);                                              \
+        cloister_error_unsupported(err, #name);                                                                 \
+        return 0;                                                                                               \
     }
 
 CLOISTER_ENGINE_CALL(sandbox_create)

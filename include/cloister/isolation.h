@@ -2,15 +2,15 @@
 /*
  * isolation.h - the vtable of isolation plugins, and their upcalls (cloister_host.iso).
  *
- * Shape of every asynchronous operation: NAME(instance, args, op). It completes by exactly one cloister_iso_done(host, op, error,
- * result), later, never inside the call. args and everything they point to stay valid *until that completion*; descriptors in
- * them are the plugin's own from the call on. The engine orders the calls (sdk.md O8): at most one create, start, freeze, update
- * or destroy per object at a time; exec, kill, signal and release may come at any moment while the sandbox is up.
- * cancel(instance, op): asks for an early end: undo if it can be undone and complete with CANCELLED; otherwise ignore it.
- * An operation whose slot is NULL is answered UNSUPPORTED by the engine.
+ * Shape of every asynchronous operation: NAME(instance, args, op). It completes by exactly one cloister_iso_done(host,
+ * op, error, result), later, never inside the call. args and everything they point to stay valid *until that
+ * completion*; descriptors in them are the plugin's own from the call on. The engine orders the calls (sdk.md O8): at
+ * most one create, start, freeze, update or destroy per object at a time; exec, kill, signal and release may come at
+ * any moment while the sandbox is up. cancel(instance, op): asks for an early end: undo if it can be undone and
+ * complete with CANCELLED; otherwise ignore it. An operation whose slot is NULL is answered UNSUPPORTED by the engine.
  *
- * The plugin never sees a protocol. It must not keep records of its own: what it must know after a restart is in the *plan* blob.
- * Members since 0.1. Source: sdk.md sections 3, 4, 5.
+ * The plugin never sees a protocol. It must not keep records of its own: what it must know after a restart is in the
+ * *plan* blob. Members since 0.1. Source: sdk.md sections 3, 4, 5.
  */
 #ifndef CLOISTER_ISOLATION_H
 #define CLOISTER_ISOLATION_H
@@ -91,7 +91,8 @@ struct cloister_iso_release_args {
     cloister_process process;
 };
 
-/* Works from id, cookie and plan alone, also when the plugin has never seen the sandbox (half made, or of a dead daemon). */
+/* Works from id, cookie and plan alone, also when the plugin has never seen the sandbox (half made, or of a dead
+ * daemon). */
 struct cloister_iso_destroy_args {
     uint32_t struct_size;
     uint32_t reserved;
@@ -118,8 +119,8 @@ struct cloister_iso_sweep_args {
 struct cloister_iso_adopt_args;
 
 struct cloister_feature { /* stands in arrays */
-    const char *name;   /* "v2-freeze" */
-    const char *reason; /* of a "no", or what was found; borrowed until the instance is destroyed */
+    const char *name;     /* "v2-freeze" */
+    const char *reason;   /* of a "no", or what was found; borrowed until the instance is destroyed */
     uint32_t present;
     uint32_t reserved32;
     uint64_t reserved[2];
@@ -128,7 +129,7 @@ struct cloister_feature { /* stands in arrays */
 struct cloister_iso_probe {
     uint32_t struct_size;
     uint32_t reserved;
-    uint64_t capabilities; /* CLOISTER_ISO_*: of this instance on this machine */
+    uint64_t capabilities;                   /* CLOISTER_ISO_*: of this instance on this machine */
     const struct cloister_feature *features; /* borrowed until the instance is destroyed */
     uint64_t feature_count;
     uint64_t feature_size;
@@ -141,18 +142,20 @@ struct cloister_isolation {
     uint32_t struct_size;
     uint32_t reserved;
     struct cloister_lifecycle life;
-    /* Finds out by use what this machine can do. Once, after create, before anything else; blocking work is allowed (the loop has not
-     * started serving). 0, or -1 with err: the instance cannot work here. Mandatory. */
+    /* Finds out by use what this machine can do. Once, after create, before anything else; blocking work is allowed
+     * (the loop has not started serving). 0, or -1 with err: the instance cannot work here. Mandatory. */
     int32_t (*probe)(void *instance, struct cloister_iso_probe *ret, struct cloister_error *err);
-    /* Names everything that will exist outside the sandbox (id range, cgroups, paths) and checks the spec. Sync, no side effect outside
-     * the instance. The blob (borrowed until the next call of plan) becomes the write-ahead intent. Mandatory. */
+    /* Names everything that will exist outside the sandbox (id range, cgroups, paths) and checks the spec. Sync, no
+     * side effect outside the instance. The blob (borrowed until the next call of plan) becomes the write-ahead intent.
+     * Mandatory. */
     int32_t (*plan)(void *instance, const struct cloister_iso_plan_args *args, struct cloister_sv *ret_blob,
                     struct cloister_error *err);
-    CLOISTER_ISO_SLOT(sandbox_create, cloister_iso_create_args);   /* mandatory. Result: pid, container_state */
-    CLOISTER_ISO_SLOT(sandbox_destroy, cloister_iso_destroy_args); /* mandatory. All exits are told before it completes; PARTIAL */
-    CLOISTER_ISO_SLOT(container_start, cloister_iso_start_args);   /* Result: pid */
-    CLOISTER_ISO_SLOT(container_kill, cloister_iso_kill_args);     /* Result: survivors */
-    CLOISTER_ISO_SLOT(exec, cloister_iso_exec_args);               /* Result: pid, uid, gid */
+    CLOISTER_ISO_SLOT(sandbox_create, cloister_iso_create_args); /* mandatory. Result: pid, container_state */
+    CLOISTER_ISO_SLOT(sandbox_destroy,
+                      cloister_iso_destroy_args); /* mandatory. All exits are told before it completes; PARTIAL */
+    CLOISTER_ISO_SLOT(container_start, cloister_iso_start_args); /* Result: pid */
+    CLOISTER_ISO_SLOT(container_kill, cloister_iso_kill_args);   /* Result: survivors */
+    CLOISTER_ISO_SLOT(exec, cloister_iso_exec_args);             /* Result: pid, uid, gid */
     CLOISTER_ISO_SLOT(signal, cloister_iso_signal_args);
     CLOISTER_ISO_SLOT(release, cloister_iso_release_args);
     CLOISTER_ISO_SLOT(describe, cloister_iso_describe_args); /* Result: json */
@@ -199,20 +202,23 @@ struct cloister_iso_event {
 struct cloister_iso_api {
     uint32_t struct_size;
     uint32_t reserved;
-    /* Completes op. error NULL or code 0 = success; result may be NULL. A second completion of one op, or one inside the call, is
-     * caught, logged with the plugin's name and otherwise ignored or deferred. */
+    /* Completes op. error NULL or code 0 = success; result may be NULL. A second completion of one op, or one inside
+     * the call, is caught, logged with the plugin's name and otherwise ignored or deferred. */
     void (*done)(const struct cloister_host *host, cloister_op op, const struct cloister_error *error,
                  const struct cloister_result *result);
-    /* Tells what happened; per container in order of reaping. Borrowed for the call. The engine numbers and delivers. */
+    /* Tells what happened; per container in order of reaping. Borrowed for the call. The engine numbers and delivers.
+     */
     void (*event)(const struct cloister_host *host, const struct cloister_iso_event *event);
     /* During sweep: a found resource ("cgroup", "keeper", "run-directory"), its name, and whether it was removed. */
-    void (*orphan)(const struct cloister_host *host, struct cloister_sv sandbox, const char *kind, struct cloister_sv name,
-                   uint32_t removed);
+    void (*orphan)(const struct cloister_host *host, struct cloister_sv sandbox, const char *kind,
+                   struct cloister_sv name, uint32_t removed);
     /* A warning that belongs to an operation's caller and to the log: names the JSON path. */
-    void (*warning)(const struct cloister_host *host, struct cloister_sv sandbox, struct cloister_sv json_path, const char *text);
-    void (*state_put)(const struct cloister_host *host, struct cloister_sv sandbox, uint32_t durability, struct cloister_sv blob,
-                      cloister_done_fn done, void *ctx); /* NULL until a later issue */
-    void (*progress)(const struct cloister_host *host, struct cloister_sv sandbox, const char *step, uint64_t done, uint64_t total);
+    void (*warning)(const struct cloister_host *host, struct cloister_sv sandbox, struct cloister_sv json_path,
+                    const char *text);
+    void (*state_put)(const struct cloister_host *host, struct cloister_sv sandbox, uint32_t durability,
+                      struct cloister_sv blob, cloister_done_fn done, void *ctx); /* NULL until a later issue */
+    void (*progress)(const struct cloister_host *host, struct cloister_sv sandbox, const char *step, uint64_t done,
+                     uint64_t total);
 };
 
 #ifdef __cplusplus

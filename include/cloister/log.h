@@ -20,11 +20,12 @@ struct cloister_metric_args; /* counter, gauge, histogram: name, labels, value *
 struct cloister_log_api {
     uint32_t struct_size;
     uint32_t reserved;
-    /* Writes one line `<level> <instance>: <text>`. Never blocks: what does not fit is dropped and counted. No secrets. */
+    /* Writes one line `<level> <instance>: <text>`. Never blocks: what does not fit is dropped and counted. No secrets.
+     */
     void (*log)(const struct cloister_host *host, uint32_t level, const char *format, ...) CLOISTER_PRINTF(3, 4);
     /* Fills *err (NULL tolerated) with code, errno (positive or 0), subject and step (NULL = ""), and one context. */
-    void (*error_set)(struct cloister_error *err, uint32_t code, int32_t os_errno, const char *subject, const char *step,
-                      const char *format, ...) CLOISTER_PRINTF(6, 7);
+    void (*error_set)(struct cloister_error *err, uint32_t code, int32_t os_errno, const char *subject,
+                      const char *step, const char *format, ...) CLOISTER_PRINTF(6, 7);
     /* Prepends a context: "join cgroup '/x'". Code, subject, step and errno stay. NULL tolerated. */
     void (*error_wrap)(struct cloister_error *err, const char *format, ...) CLOISTER_PRINTF(2, 3);
     /* Writes the sentence, cut to size, NUL-terminated; returns its full length. */

@@ -2,14 +2,13 @@
 /*
  * persistence.h - the vtable of persistence plugins, and their upcalls (cloister_host.store).
  *
- * A store holds record sets, one per sandbox, and a flat global name space. A record set is replaced in one transaction with one
- * generation. Payloads are opaque. Every operation is asynchronous: NAME(instance, args, op) completes by exactly one
- * cloister_store_done(host, op, error, result), never inside the call; args stay valid until then, results are borrowed for the
- * call of done. The engine has at most one operation per sandbox under way, sandboxes in parallel. A plugin that blocks runs its own
- * worker queue.
- * Errors: NO_ENTITY, EXISTS, CONFLICT, FENCED, BUSY, DEADLINE, CORRUPT, VERSION_NEWER, QUOTA, TOO_BIG, NO_SPACE, IO, UNAVAILABLE,
- * INVALID, DENIED, CANCELLED.
- * Members since 0.1. Source: sdk.md sections 5 and 6.
+ * A store holds record sets, one per sandbox, and a flat global name space. A record set is replaced in one transaction
+ * with one generation. Payloads are opaque. Every operation is asynchronous: NAME(instance, args, op) completes by
+ * exactly one cloister_store_done(host, op, error, result), never inside the call; args stay valid until then, results
+ * are borrowed for the call of done. The engine has at most one operation per sandbox under way, sandboxes in parallel.
+ * A plugin that blocks runs its own worker queue. Errors: NO_ENTITY, EXISTS, CONFLICT, FENCED, BUSY, DEADLINE, CORRUPT,
+ * VERSION_NEWER, QUOTA, TOO_BIG, NO_SPACE, IO, UNAVAILABLE, INVALID, DENIED, CANCELLED. Members since 0.1. Source:
+ * sdk.md sections 5 and 6.
  */
 #ifndef CLOISTER_PERSISTENCE_H
 #define CLOISTER_PERSISTENCE_H
@@ -20,7 +19,7 @@
 extern "C" {
 #endif
 
-#define CLOISTER_GENERATION_NEW 0ull          /* if_generation: must not exist */
+#define CLOISTER_GENERATION_NEW 0ull           /* if_generation: must not exist */
 #define CLOISTER_GENERATION_ANY (~(uint64_t)0) /* if_generation: whatever is there */
 
 #define CLOISTER_STORE_ID_MAX 128u      /* [A-Za-z0-9][A-Za-z0-9_.-]* */
@@ -41,7 +40,7 @@ enum cloister_health {
     CLOISTER_HEALTH_LOST = 5 /* the id is known, its records are not */
 };
 
-struct cloister_record { /* stands in arrays */
+struct cloister_record {     /* stands in arrays */
     struct cloister_sv kind; /* "sandbox", "labels", "spec:main", "c:main", "iso", "svc" */
     struct cloister_sv data; /* data NULL in a put = delete this kind */
     uint64_t reserved[2];
@@ -119,16 +118,16 @@ struct cloister_store_stat_args {
 /* Result; which members are set is said at each slot. */
 struct cloister_store_result {
     uint32_t struct_size;
-    uint32_t format;       /* open: format version */
-    uint64_t capabilities; /* open: CLOISTER_STORE_* */
-    uint64_t epoch;        /* open: grows at each open */
-    uint64_t generation;   /* get, put */
+    uint32_t format;             /* open: format version */
+    uint64_t capabilities;       /* open: CLOISTER_STORE_* */
+    uint64_t epoch;              /* open: grows at each open */
+    uint64_t generation;         /* get, put */
     struct cloister_sv store_id; /* open */
     struct cloister_sv report;   /* open, verify, stat: JSON text; open: "" = opened clean, nothing was repaired */
     const struct cloister_store_row *rows; /* list, global_list */
     uint64_t row_count;
     uint64_t row_size;
-    struct cloister_sv cursor; /* list: empty = that was the last page */
+    struct cloister_sv cursor;             /* list: empty = that was the last page */
     const struct cloister_record *records; /* get, global_get */
     uint64_t record_count;
     uint64_t record_size;
@@ -171,8 +170,8 @@ struct cloister_store_api {
     /* As iso done: exactly once per op, never inside the call; misbehaviour is caught and named. */
     void (*done)(const struct cloister_host *host, cloister_op op, const struct cloister_error *error,
                  const struct cloister_store_result *result);
-    void (*lease_lost)(const struct cloister_host *host);                      /* NULL until a later issue */
-    void (*watch)(const struct cloister_host *host, struct cloister_sv id);    /* NULL until a later issue */
+    void (*lease_lost)(const struct cloister_host *host);                   /* NULL until a later issue */
+    void (*watch)(const struct cloister_host *host, struct cloister_sv id); /* NULL until a later issue */
 };
 
 #ifdef __cplusplus

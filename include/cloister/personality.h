@@ -3,9 +3,9 @@
  * personality.h - the vtable of personality plugins, and the exchange service (cloister_host.exchange).
  *
  * A personality gives requests their meaning and answers their words. It never sees a socket, an address or a pid file.
- * Each exchange is answered exactly once: `answer`; or `answer_open`, any number of `push`, `end`. It may be answered inside
- * exchange() or later. Its getters are valid until it is answered (answer_open: until end), or exchange_gone has returned.
- * Members since 0.1. Source: sdk.md sections 2 and 4.
+ * Each exchange is answered exactly once: `answer`; or `answer_open`, any number of `push`, `end`. It may be answered
+ * inside exchange() or later. Its getters are valid until it is answered (answer_open: until end), or exchange_gone has
+ * returned. Members since 0.1. Source: sdk.md sections 2 and 4.
  */
 #ifndef CLOISTER_PERSONALITY_H
 #define CLOISTER_PERSONALITY_H
@@ -19,7 +19,12 @@
 extern "C" {
 #endif
 
-enum cloister_access { CLOISTER_ACCESS_NONE = 0, CLOISTER_ACCESS_OBSERVE = 1, CLOISTER_ACCESS_CONTROL = 2, CLOISTER_ACCESS_ADMIN = 3 };
+enum cloister_access {
+    CLOISTER_ACCESS_NONE = 0,
+    CLOISTER_ACCESS_OBSERVE = 1,
+    CLOISTER_ACCESS_CONTROL = 2,
+    CLOISTER_ACCESS_ADMIN = 3
+};
 
 #define CLOISTER_ROUTE_FDS (1u << 0)    /* takes descriptors */
 #define CLOISTER_ROUTE_PARKED (1u << 1) /* waits for long: parked from the start */
@@ -38,7 +43,12 @@ struct cloister_route { /* stands in arrays */
     uint64_t reserved[2];
 };
 
-enum cloister_gone { CLOISTER_GONE_PEER = 1, CLOISTER_GONE_TIMEOUT = 2, CLOISTER_GONE_SHUTDOWN = 3, CLOISTER_GONE_PROTOCOL = 4 };
+enum cloister_gone {
+    CLOISTER_GONE_PEER = 1,
+    CLOISTER_GONE_TIMEOUT = 2,
+    CLOISTER_GONE_SHUTDOWN = 3,
+    CLOISTER_GONE_PROTOCOL = 4
+};
 
 struct cloister_personality {
     uint32_t struct_size;
@@ -46,19 +56,23 @@ struct cloister_personality {
     struct cloister_lifecycle life;
     const struct cloister_route *routes; /* constant */
     uint64_t route_size;                 /* bytes per element */
-    /* The service begins: recovery is done, no connection is accepted yet. 0, or -1 with err: the daemon refuses to start. */
+    /* The service begins: recovery is done, no connection is accepted yet. 0, or -1 with err: the daemon refuses to
+     * start. */
     int32_t (*start)(void *instance, struct cloister_error *err);
     void (*conn_open)(void *instance, cloister_conn *conn);
-    void (*conn_closed)(void *instance, cloister_conn *conn, uint32_t reason); /* after exchange_gone of everything on it */
+    void (*conn_closed)(void *instance, cloister_conn *conn,
+                        uint32_t reason); /* after exchange_gone of everything on it */
     /* A request whose body is complete (NONE, WHOLE) or begins (STREAM), in read order. Mandatory. */
     void (*exchange)(void *instance, cloister_exchange *exchange, uint32_t route_id);
     /* Input that must be answered with an error of this protocol. Mandatory. */
     void (*exchange_fault)(void *instance, cloister_exchange *exchange, const struct cloister_fault *fault);
     /* The exchange can no longer be answered. Cancel what was done for it alone. Mandatory. */
     void (*exchange_gone)(void *instance, cloister_exchange *exchange, uint32_t reason);
-    void (*writable)(void *instance, cloister_exchange *exchange);                  /* after FULL */
-    void (*sent)(void *instance, cloister_exchange *exchange, uint64_t pushes);     /* its first n pushes are in the kernel */
-    void (*event)(void *instance, const struct cloister_event *event); /* own and granted sandboxes; lossless, in order */
+    void (*writable)(void *instance, cloister_exchange *exchange); /* after FULL */
+    void (*sent)(void *instance, cloister_exchange *exchange,
+                 uint64_t pushes); /* its first n pushes are in the kernel */
+    void (*event)(void *instance,
+                  const struct cloister_event *event); /* own and granted sandboxes; lossless, in order */
     /* One sandbox came out of recovery; call cloister_exchange_api.recovered_done when ready. */
     void (*recovered)(void *instance, const struct cloister_sandbox_info *sandbox, cloister_op op);
     void (*reload)(void *instance);
@@ -69,10 +83,10 @@ struct cloister_personality {
 
 struct cloister_conn_info {
     uint32_t struct_size;
-    uint32_t role;   /* enum cloister_role */
-    uint64_t serial; /* never reused */
+    uint32_t role;               /* enum cloister_role */
+    uint64_t serial;             /* never reused */
     struct cloister_sv endpoint; /* its address in the config */
-    uint32_t access; /* enum cloister_access of the peer */
+    uint32_t access;             /* enum cloister_access of the peer */
     uint32_t uid;
     uint32_t gid;
     int32_t pid; /* 0 = unknown */
@@ -95,17 +109,19 @@ struct cloister_exchange_api {
     struct cloister_sv (*parameter)(const cloister_exchange *exchange, struct cloister_sv name); /* of the path, raw */
     struct cloister_sv (*query)(const cloister_exchange *exchange, struct cloister_sv name);
     struct cloister_sv (*header)(const cloister_exchange *exchange, struct cloister_sv name); /* case-blind */
-    struct cloister_sv (*body)(const cloister_exchange *exchange); /* WHOLE; where the framing is JSON, the document printed */
-    /* The body as JSON, parsed at most once; borrowed until the exchange is answered. NULL: it is not JSON, err says where. An empty
-     * body is an empty object. */
+    struct cloister_sv (*body)(
+        const cloister_exchange *exchange); /* WHOLE; where the framing is JSON, the document printed */
+    /* The body as JSON, parsed at most once; borrowed until the exchange is answered. NULL: it is not JSON, err says
+     * where. An empty body is an empty object. */
     const cloister_value *(*document)(cloister_exchange *exchange, struct cloister_error *err);
-    /* Takes a descriptor by role (nth = 0, 1, ... among equal roles): the caller owns it. -1 = not there. What is not taken is
-     * closed when the exchange is answered. */
+    /* Takes a descriptor by role (nth = 0, 1, ... among equal roles): the caller owns it. -1 = not there. What is not
+     * taken is closed when the exchange is answered. */
     int32_t (*take_fd)(cloister_exchange *exchange, struct cloister_sv role, uint32_t nth);
     void (*data_set)(cloister_exchange *exchange, void *data);
     void *(*data)(const cloister_exchange *exchange);
 
-    /* enum cloister_pushed. TOO_BIG: still unanswered. GONE: nothing was written, the exchange is over. Never calls back inside. */
+    /* enum cloister_pushed. TOO_BIG: still unanswered. GONE: nothing was written, the exchange is over. Never calls
+     * back inside. */
     uint32_t (*answer)(cloister_exchange *exchange, uint32_t klass, struct cloister_sv body);
     uint32_t (*answer_open)(cloister_exchange *exchange, uint32_t klass, struct cloister_sv body);
     /* FULL: it was not taken; writable follows. GONE: exchange_gone follows (after `answer` it does not). */
@@ -113,20 +129,22 @@ struct cloister_exchange_api {
     void (*end)(cloister_exchange *exchange);
     void (*park)(cloister_exchange *exchange); /* leaves the in-flight count, deadlines and drain */
     void (*recovered_done)(const struct cloister_host *host, cloister_op op); /* NULL until sandboxes are recovered */
-    void (*drained)(const struct cloister_host *host); /* answer to drain */
+    void (*drained)(const struct cloister_host *host);                        /* answer to drain */
     /* An open exchange of the same connection by its wire id, NULL if there is none (unsubscribe). */
     cloister_exchange *(*by_wire_id)(const cloister_conn *conn, struct cloister_wire_id id);
 
     /* Later issues; NULL until then. */
     uint32_t (*conn_push)(cloister_conn *conn, struct cloister_sv op, struct cloister_sv body, uint32_t must);
     uint32_t (*answer_fields)(cloister_exchange *exchange, const struct cloister_answer *answer);
-    int32_t (*answer_stream)(cloister_exchange *exchange, const struct cloister_answer *answer, cloister_stream *source);
+    int32_t (*answer_stream)(cloister_exchange *exchange, const struct cloister_answer *answer,
+                             cloister_stream *source);
     cloister_stream *(*body_stream)(cloister_exchange *exchange);
     cloister_stream *(*hijack)(cloister_exchange *exchange, const struct cloister_answer *answer, uint32_t claim);
     cloister_exchange *(*adopt)(cloister_conn *conn, struct cloister_wire_id id, struct cloister_sv op);
     int32_t (*dial_port)(cloister_conn *conn, uint32_t port, uint64_t deadline, cloister_op *ret);
     int32_t (*serve)(const struct cloister_host *host, cloister_stream *stream, struct cloister_sv transport);
-    int32_t (*call)(cloister_conn *conn, struct cloister_sv op, struct cloister_sv body, uint64_t deadline, cloister_op *ret);
+    int32_t (*call)(cloister_conn *conn, struct cloister_sv op, struct cloister_sv body, uint64_t deadline,
+                    cloister_op *ret);
 };
 
 #ifdef __cplusplus

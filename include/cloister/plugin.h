@@ -3,10 +3,11 @@
  * plugin.h - what a plugin is: its one exported function, descriptor, options and lifecycle.
  *
  * Lifecycle, all [loop]:   dlopen -> cloister_plugin_entry() -> (for each configured instance) create -> ... -> destroy
- * The file is never unmapped. The entry function allocates nothing and opens nothing. A plugin may be instantiated many times:
- * keep no mutable globals.
+ * The file is never unmapped. The entry function allocates nothing and opens nothing. A plugin may be instantiated many
+ * times: keep no mutable globals.
  *
- * Members are since 0.1 unless they say otherwise. Source: style.md section 1 (entry, handshake), sdk.md section 2 (options).
+ * Members are since 0.1 unless they say otherwise. Source: style.md section 1 (entry, handshake), sdk.md section 2
+ * (options).
  */
 #ifndef CLOISTER_PLUGIN_H
 #define CLOISTER_PLUGIN_H
@@ -37,7 +38,8 @@ enum cloister_kind {
 #define CLOISTER_TRANSPORT_IN_ORDER (1ull << 5)      /* answers leave in request order */
 #define CLOISTER_TRANSPORT_ADOPT (1ull << 6)         /* adopt */
 
-/* Isolation capabilities (provides of an isolation plugin, then refined per instance by probe; needs_isolation of a personality). */
+/* Isolation capabilities (provides of an isolation plugin, then refined per instance by probe; needs_isolation of a
+ * personality). */
 #define CLOISTER_ISO_EXTRA_FDS (1ull << 0)
 #define CLOISTER_ISO_STDIO_DIRECT (1ull << 1)
 #define CLOISTER_ISO_REAL_PIDS (1ull << 2)
@@ -78,8 +80,8 @@ enum cloister_kind {
 /* Bits of `requires`: behaviour the host must have. The host refuses a bit it does not know. None is defined in 0.1. */
 #define CLOISTER_REQUIRES_KNOWN 0ull
 
-/* One configurable option. The host checks the config against the table, prints it in --dump-plugin and hands typed values to
- * create, in table order. */
+/* One configurable option. The host checks the config against the table, prints it in --dump-plugin and hands typed
+ * values to create, in table order. */
 enum cloister_option_type {
     CLOISTER_OPTION_STRING = 1,
     CLOISTER_OPTION_U64 = 2,  /* min..max */
@@ -102,8 +104,8 @@ struct cloister_option { /* stands in arrays; does not grow, has spare slots */
 };
 
 struct cloister_option_value { /* stands in arrays */
-    uint32_t set;  /* 1: present in the config or defaulted; 0: absent, no default */
-    uint32_t type; /* enum cloister_option_type */
+    uint32_t set;              /* 1: present in the config or defaulted; 0: absent, no default */
+    uint32_t type;             /* enum cloister_option_type */
     uint64_t number;
     struct cloister_sv text; /* STRING: the string; JSON: the text. Borrowed until the instance is destroyed */
     uint64_t reserved[2];
@@ -113,12 +115,12 @@ struct cloister_option_value { /* stands in arrays */
 struct cloister_create_args {
     uint32_t struct_size;
     uint32_t option_count;
-    const struct cloister_host *host;             /* borrowed until destroy returns */
-    struct cloister_sv name;                      /* instance name from the config; borrowed until destroy returns */
-    const struct cloister_option_value *options;  /* in table order; borrowed until destroy returns */
-    uint64_t option_size;                         /* bytes per element of options */
-    const void *next_vtable;                      /* wrappers only: the wrapped instance's vtable of the same kind */
-    void *next_instance;                          /* wrappers only */
+    const struct cloister_host *host;            /* borrowed until destroy returns */
+    struct cloister_sv name;                     /* instance name from the config; borrowed until destroy returns */
+    const struct cloister_option_value *options; /* in table order; borrowed until destroy returns */
+    uint64_t option_size;                        /* bytes per element of options */
+    const void *next_vtable;                     /* wrappers only: the wrapped instance's vtable of the same kind */
+    void *next_instance;                         /* wrappers only */
 };
 
 /* First members of every vtable, so that the host can create any kind alike. */
@@ -143,10 +145,10 @@ struct cloister_plugin {
     uint32_t option_count;
     const char *name; /* [a-z0-9-]{1,32}, equal to the file name without .so */
     const char *version;
-    const char *licence; /* SPDX expression */
-    const char *build;   /* free text for distributions, may be "" */
-    const char *summary; /* one line */
-    uint64_t provides;   /* capability bits of the kind; the host may ignore unknown ones */
+    const char *licence;      /* SPDX expression */
+    const char *build;        /* free text for distributions, may be "" */
+    const char *summary;      /* one line */
+    uint64_t provides;        /* capability bits of the kind; the host may ignore unknown ones */
     uint64_t requires_host;   /* CLOISTER_REQUIRES_*; the host refuses unknown ones */
     uint64_t needs_transport; /* personalities: bits that each of its endpoints' transports must provide */
     uint64_t needs_isolation; /* personalities: bits that its isolation must provide */
@@ -155,18 +157,19 @@ struct cloister_plugin {
     const void *vtable;   /* struct cloister_transport, _personality, _isolation or _persistence */
 };
 
-/* Stamps what the author must not forget. Use as the first initialiser: { CLOISTER_PLUGIN_STAMP(CLOISTER_KIND_TRANSPORT), .name = ... } */
-#define CLOISTER_PLUGIN_STAMP(plugin_kind)                                                                              \
-    .struct_size = (uint32_t)sizeof(struct cloister_plugin), .magic = CLOISTER_PLUGIN_MAGIC,                            \
-    .abi_major = CLOISTER_ABI_MAJOR, .abi_minor = CLOISTER_ABI_MINOR, .min_host_minor = CLOISTER_ABI_MINOR,             \
+/* Stamps what the author must not forget. Use as the first initialiser: {
+ * CLOISTER_PLUGIN_STAMP(CLOISTER_KIND_TRANSPORT), .name = ... } */
+#define CLOISTER_PLUGIN_STAMP(plugin_kind)                                                                  \
+    .struct_size = (uint32_t)sizeof(struct cloister_plugin), .magic = CLOISTER_PLUGIN_MAGIC,                \
+    .abi_major = CLOISTER_ABI_MAJOR, .abi_minor = CLOISTER_ABI_MINOR, .min_host_minor = CLOISTER_ABI_MINOR, \
     .kind = (plugin_kind), .option_size = sizeof(struct cloister_option)
 
 /* Defines the exported function; `descriptor` is a file-local constant struct cloister_plugin. */
-#define CLOISTER_PLUGIN_REGISTER(descriptor)                                                                            \
-    CLOISTER_EXPORT const struct cloister_plugin *cloister_plugin_entry(void);                                          \
-    CLOISTER_EXPORT const struct cloister_plugin *cloister_plugin_entry(void)                                           \
-    {                                                                                                                   \
-        return &(descriptor);                                                                                           \
+#define CLOISTER_PLUGIN_REGISTER(descriptor)                                   \
+    CLOISTER_EXPORT const struct cloister_plugin *cloister_plugin_entry(void); \
+    CLOISTER_EXPORT const struct cloister_plugin *cloister_plugin_entry(void)  \
+    {                                                                          \
+        return &(descriptor);                                                  \
     }
 
 typedef const struct cloister_plugin *(*cloister_plugin_entry_fn)(void);

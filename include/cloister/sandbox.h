@@ -4,18 +4,18 @@
  *
  * Shape of every asynchronous operation:
  *     op = api->NAME(host, args, done, ctx, err)
- * op != 0: under way; done(ctx, op, error, result) follows exactly once, never inside the call; error is NULL on success; error
- *          and result are borrowed for the call of done.
- * op == 0: refused at once, err says why, done is not called.
- * args are borrowed for the call (the engine copies), except descriptors, which are *moved* when op != 0 and stay the caller's
- * when op == 0. `cancel(op)` asks: an operation that can be undone is undone and completes CANCELLED, one that cannot only
- * loses its waiter; done is called in each case.
+ * op != 0: under way; done(ctx, op, error, result) follows exactly once, never inside the call; error is NULL on
+ * success; error and result are borrowed for the call of done. op == 0: refused at once, err says why, done is not
+ * called. args are borrowed for the call (the engine copies), except descriptors, which are *moved* when op != 0 and
+ * stay the caller's when op == 0. `cancel(op)` asks: an operation that can be undone is undone and completes CANCELLED,
+ * one that cannot only loses its waiter; done is called in each case.
  *
- * A service sees and acts on its own sandboxes, and on those of services it is granted (config `grant`); others are NO_ENTITY.
- * The OCI spec handed over is complete: isolation adds no default of its own and refuses what it cannot do, naming the JSON path.
+ * A service sees and acts on its own sandboxes, and on those of services it is granted (config `grant`); others are
+ * NO_ENTITY. The OCI spec handed over is complete: isolation adds no default of its own and refuses what it cannot do,
+ * naming the JSON path.
  *
- * Slots of later issues are NULL and their wrappers answer UNSUPPORTED; the structs they take are written by the issue that
- * fills them. Members since 0.1. Source: sdk.md sections 3, 4, 5.
+ * Slots of later issues are NULL and their wrappers answer UNSUPPORTED; the structs they take are written by the issue
+ * that fills them. Members since 0.1. Source: sdk.md sections 3, 4, 5.
  */
 #ifndef CLOISTER_SANDBOX_H
 #define CLOISTER_SANDBOX_H
@@ -71,13 +71,13 @@ enum cloister_session { CLOISTER_SESSION_SETSID = 0, CLOISTER_SESSION_SETPGID = 
 /* A program to run: the OCI `process` object, its environment apart (it holds secrets and is never recorded). */
 struct cloister_process_args {
     uint32_t struct_size;
-    uint32_t session;       /* enum cloister_session */
-    struct cloister_sv oci; /* JSON text of OCI process; its `env` must be absent or empty */
+    uint32_t session;              /* enum cloister_session */
+    struct cloister_sv oci;        /* JSON text of OCI process; its `env` must be absent or empty */
     const struct cloister_sv *env; /* "KEY=value" */
     uint64_t env_count;
     const struct cloister_stdio *stdio; /* none = three times NULL */
     uint64_t stdio_count;
-    uint64_t stdio_size; /* bytes per element */
+    uint64_t stdio_size;    /* bytes per element */
     struct cloister_sv tag; /* <= 1 KiB, opaque, kept by the keeper */
 };
 
@@ -90,14 +90,14 @@ enum cloister_rootfs_kind { CLOISTER_ROOTFS_DIRECTORY = 1 };
 
 struct cloister_container_args {
     uint32_t struct_size;
-    uint32_t init;          /* enum cloister_init_kind */
-    uint32_t start;         /* enum cloister_start_kind */
-    uint32_t rootfs_kind;   /* enum cloister_rootfs_kind */
-    uint32_t rootfs_flags;  /* CLOISTER_ROOTFS_* */
+    uint32_t init;         /* enum cloister_init_kind */
+    uint32_t start;        /* enum cloister_start_kind */
+    uint32_t rootfs_kind;  /* enum cloister_rootfs_kind */
+    uint32_t rootfs_flags; /* CLOISTER_ROOTFS_* */
     uint32_t reserved;
-    struct cloister_sv cid; /* empty = "main" */
-    struct cloister_sv spec;   /* OCI config.json without `process` (its `root` is replaced by rootfs) */
-    struct cloister_sv rootfs; /* absolute host path */
+    struct cloister_sv cid;        /* empty = "main" */
+    struct cloister_sv spec;       /* OCI config.json without `process` (its `root` is replaced by rootfs) */
+    struct cloister_sv rootfs;     /* absolute host path */
     struct cloister_sv pause_comm; /* INIT_PAUSE: the init's name in ps, <= 15 bytes; empty = "pause" */
     const struct cloister_process_args *process; /* INIT_PROCESS */
 };
@@ -111,7 +111,8 @@ struct cloister_label { /* stands in arrays */
 #define CLOISTER_SANDBOX_PROVISIONAL (1u << 0) /* later issue; refused until then */
 
 /* Makes a sandbox, optionally with its first container, started: one journalled operation, whole or gone.
- * Result: sandbox; with a container: process and pid of its init, container_state. EXISTS (name), LIMIT, DENIED; CANCELLED by a destroy. */
+ * Result: sandbox; with a container: process and pid of its init, container_state. EXISTS (name), LIMIT, DENIED;
+ * CANCELLED by a destroy. */
 struct cloister_sandbox_create_args {
     uint32_t struct_size;
     uint32_t flags;
@@ -119,7 +120,7 @@ struct cloister_sandbox_create_args {
     struct cloister_sv isolation; /* instance; empty = the service's */
     const struct cloister_label *labels;
     uint64_t label_count;
-    uint64_t label_size; /* bytes per element */
+    uint64_t label_size;                             /* bytes per element */
     const struct cloister_container_args *container; /* NULL = none */
     uint64_t deadline;
 };
@@ -148,7 +149,8 @@ struct cloister_container_kill_args {
     uint32_t reserved;
 };
 
-/* Signal, repeat, grace, KILL, wait. Result: status of the init, survivors. DEADLINE: it is not down; a second stop may follow. */
+/* Signal, repeat, grace, KILL, wait. Result: status of the init, survivors. DEADLINE: it is not down; a second stop may
+ * follow. */
 struct cloister_container_stop_args {
     uint32_t struct_size;
     uint32_t signal; /* 0 = SIGTERM */
@@ -158,7 +160,8 @@ struct cloister_container_stop_args {
     uint64_t deadline;
 };
 
-/* One-way: ends every process and removes the sandbox; a deadline ends the wait, never the work. Idempotent. PARTIAL names leftovers. */
+/* One-way: ends every process and removes the sandbox; a deadline ends the wait, never the work. Idempotent. PARTIAL
+ * names leftovers. */
 #define CLOISTER_DESTROY_REFUSE_IF_BUSY (1u << 0)
 #define CLOISTER_DESTROY_REFUSE_IF_RUNNING (1u << 1)
 struct cloister_sandbox_destroy_args {
@@ -168,7 +171,8 @@ struct cloister_sandbox_destroy_args {
     uint64_t deadline;
 };
 
-/* Runs a further process. Result: process, pid, uid, gid. Success means that execve succeeded; every failure comes here. */
+/* Runs a further process. Result: process, pid, uid, gid. Success means that execve succeeded; every failure comes
+ * here. */
 struct cloister_exec_args {
     uint32_t struct_size;
     uint32_t flags;
@@ -193,7 +197,8 @@ struct cloister_signal_args {
 
 enum cloister_wait_until { CLOISTER_WAIT_EXIT = 1, CLOISTER_WAIT_DRAINED = 2 };
 
-/* Many waiters, lossless, also after the exit until it is released. process 0 = the container's init. Result: process, status. */
+/* Many waiters, lossless, also after the exit until it is released. process 0 = the container's init. Result: process,
+ * status. */
 struct cloister_wait_args {
     uint32_t struct_size;
     uint32_t until;
@@ -257,7 +262,7 @@ struct cloister_sandbox_info {
     uint64_t created_real_ns;
     uint64_t created_boot_ns;
     uint64_t container_count;
-    uint64_t process_count; /* unreleased ones */
+    uint64_t process_count;        /* unreleased ones */
     struct cloister_error failure; /* why a destroy is still at it or a start failed; code 0 = none */
 };
 
@@ -299,17 +304,17 @@ typedef void (*cloister_container_fn)(void *ctx, const struct cloister_container
 typedef void (*cloister_process_fn)(void *ctx, const struct cloister_process_info *info);
 typedef void (*cloister_label_fn)(void *ctx, struct cloister_sv key, struct cloister_sv value);
 
-#define CLOISTER_ENGINE_SLOT(name)                                                                                      \
-    cloister_op (*name)(const struct cloister_host *host, const struct cloister_##name##_args *args,                    \
+#define CLOISTER_ENGINE_SLOT(name)                                                                   \
+    cloister_op (*name)(const struct cloister_host *host, const struct cloister_##name##_args *args, \
                         cloister_done_fn done, void *ctx, struct cloister_error *err)
 
 struct cloister_engine_api {
     uint32_t struct_size;
     uint32_t reserved;
     CLOISTER_ENGINE_SLOT(sandbox_create);
-    CLOISTER_ENGINE_SLOT(sandbox_commit);  /* a provisional sandbox becomes visible */
-    CLOISTER_ENGINE_SLOT(sandbox_start);   /* live resources */
-    CLOISTER_ENGINE_SLOT(sandbox_stop);    /* mode or grace, deadline */
+    CLOISTER_ENGINE_SLOT(sandbox_commit); /* a provisional sandbox becomes visible */
+    CLOISTER_ENGINE_SLOT(sandbox_start);  /* live resources */
+    CLOISTER_ENGINE_SLOT(sandbox_stop);   /* mode or grace, deadline */
     CLOISTER_ENGINE_SLOT(sandbox_destroy);
     CLOISTER_ENGINE_SLOT(container_create); /* a further container */
     CLOISTER_ENGINE_SLOT(container_start);
@@ -346,20 +351,22 @@ struct cloister_engine_api {
     int32_t (*info)(const struct cloister_host *host, struct cloister_sv sandbox, struct cloister_sandbox_info *ret,
                     struct cloister_error *err);
     int32_t (*machine_info)(const struct cloister_host *host, struct cloister_machine_info *ret);
-    /* Engine id by name among the service's own sandboxes, then (if none) among the granted ones. BUSY: more than one granted one. */
+    /* Engine id by name among the service's own sandboxes, then (if none) among the granted ones. BUSY: more than one
+     * granted one. */
     int32_t (*find)(const struct cloister_host *host, struct cloister_sv name, struct cloister_sv *ret_id,
                     struct cloister_error *err);
     /* Calls fn for each sandbox the service sees, in order of creation; fn must not change the engine. */
     int32_t (*iterate)(const struct cloister_host *host, cloister_sandbox_fn fn, void *ctx);
-    int32_t (*containers)(const struct cloister_host *host, struct cloister_sv sandbox, cloister_container_fn fn, void *ctx,
-                          struct cloister_error *err);
-    int32_t (*processes)(const struct cloister_host *host, struct cloister_sv sandbox, cloister_process_fn fn, void *ctx,
-                         struct cloister_error *err);
+    int32_t (*containers)(const struct cloister_host *host, struct cloister_sv sandbox, cloister_container_fn fn,
+                          void *ctx, struct cloister_error *err);
+    int32_t (*processes)(const struct cloister_host *host, struct cloister_sv sandbox, cloister_process_fn fn,
+                         void *ctx, struct cloister_error *err);
     int32_t (*labels)(const struct cloister_host *host, struct cloister_sv sandbox, cloister_label_fn fn, void *ctx,
                       struct cloister_error *err);
     int32_t (*label_get)(const struct cloister_host *host, struct cloister_sv sandbox, struct cloister_sv key,
                          struct cloister_sv *ret, struct cloister_error *err);
-    /* JSON text of an installed profile ("default", "privileged") for callers to edit; borrowed until the daemon ends. */
+    /* JSON text of an installed profile ("default", "privileged") for callers to edit; borrowed until the daemon ends.
+     */
     int32_t (*spec_default)(const struct cloister_host *host, struct cloister_sv profile, struct cloister_sv *ret,
                             struct cloister_error *err);
     int32_t (*record_get)(const struct cloister_host *host, struct cloister_sv sandbox, struct cloister_sv kind,

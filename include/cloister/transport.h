@@ -2,15 +2,17 @@
 /*
  * transport.h - the vtable of transport plugins, and their upcalls (cloister_host.transport).
  *
- * A transport turns the bytes of a stream into exchanges and answers into bytes. It contains no error text of any protocol: what is
- * not a valid request it reports as a *fault*, and the personality words the answer. It never sees a container.
+ * A transport turns the bytes of a stream into exchanges and answers into bytes. It contains no error text of any
+ * protocol: what is not a valid request it reports as a *fault*, and the personality words the answer. It never sees a
+ * container.
  *
- *   stream bytes -> head (host matches the route, returns the body policy) -> body ... -> [personality] -> answer -> stream bytes
+ *   stream bytes -> head (host matches the route, returns the body policy) -> body ... -> [personality] -> answer ->
+ * stream bytes
  *
- * `wire` is the transport's own pointer for one request: given with head or fault, handed back with every call about that exchange,
- * valid until the transport has seen `answer` (or `end` after `answer_open`), or `forget`. It is NULL where the connection as a whole is
- * answered: a peer without access is refused before it has sent anything.
- * All calls [loop]. A call of the host may come from inside an upcall (an exchange answered at once): head, body and fault may
+ * `wire` is the transport's own pointer for one request: given with head or fault, handed back with every call about
+ * that exchange, valid until the transport has seen `answer` (or `end` after `answer_open`), or `forget`. It is NULL
+ * where the connection as a whole is answered: a peer without access is refused before it has sent anything. All calls
+ * [loop]. A call of the host may come from inside an upcall (an exchange answered at once): head, body and fault may
  * re-enter answer, push and end, never detach. Members since 0.1. Source: sdk.md section 2.
  */
 #ifndef CLOISTER_TRANSPORT_H
@@ -77,7 +79,7 @@ struct cloister_descriptor { /* stands in arrays */
 /* A request's head. Borrowed for the call; descriptors are transferred. */
 struct cloister_head {
     uint32_t struct_size;
-    uint32_t number;           /* operation number, with has_number */
+    uint32_t number; /* operation number, with has_number */
     uint32_t has_number;
     uint32_t descriptor_count;
     struct cloister_sv verb;   /* "POST"; empty where the protocol has none */
@@ -116,7 +118,7 @@ struct cloister_fault {
 
 struct cloister_answer {
     uint32_t struct_size;
-    uint32_t klass;         /* enum cloister_class */
+    uint32_t klass;          /* enum cloister_class */
     struct cloister_sv body; /* of the personality */
     const struct cloister_field *fields;
     uint64_t field_count;
@@ -134,7 +136,12 @@ struct cloister_transport_limits {
 
 enum cloister_probe { CLOISTER_PROBE_NO = 0, CLOISTER_PROBE_YES = 1, CLOISTER_PROBE_MORE = 2 };
 enum cloister_role { CLOISTER_ROLE_LISTENED = 1, CLOISTER_ROLE_DIALLED = 2 };
-enum cloister_pushed { CLOISTER_PUSH_OK = 0, CLOISTER_PUSH_FULL = 1, CLOISTER_PUSH_GONE = 2, CLOISTER_PUSH_TOO_BIG = 3 };
+enum cloister_pushed {
+    CLOISTER_PUSH_OK = 0,
+    CLOISTER_PUSH_FULL = 1,
+    CLOISTER_PUSH_GONE = 2,
+    CLOISTER_PUSH_TOO_BIG = 3
+};
 
 struct cloister_hijack_args;
 struct cloister_answer_stream_args;
@@ -146,18 +153,21 @@ struct cloister_transport {
     struct cloister_lifecycle life;
     /* What this instance can carry. At any time after create. Mandatory. */
     void (*limits)(void *instance, struct cloister_transport_limits *ret);
-    /* Are these the first bytes of this protocol? enum cloister_probe. Only asked where transports share an endpoint. Mandatory. */
+    /* Are these the first bytes of this protocol? enum cloister_probe. Only asked where transports share an endpoint.
+     * Mandatory. */
     uint32_t (*probe)(void *instance, struct cloister_sv first);
-    /* Takes a new connection's stream (borrowed until detach has returned; the host closes it) and starts reading. *ret_state is handed
-     * back with every call about it. 0 or negative errno. Mandatory. */
+    /* Takes a new connection's stream (borrowed until detach has returned; the host closes it) and starts reading.
+     * *ret_state is handed back with every call about it. 0 or negative errno. Mandatory. */
     int32_t (*attach)(void *instance, cloister_conn *conn, cloister_stream *stream, uint32_t role, void **ret_state);
-    /* Writes the one answer. Returns enum cloister_pushed: TOO_BIG leaves the exchange unanswered; after GONE wire is gone. Mandatory. */
+    /* Writes the one answer. Returns enum cloister_pushed: TOO_BIG leaves the exchange unanswered; after GONE wire is
+     * gone. Mandatory. */
     uint32_t (*answer)(void *instance, void *state, void *wire, const struct cloister_answer *answer);
     /* An answer that keeps the exchange open for pushes, until end. */
     uint32_t (*answer_open)(void *instance, void *state, void *wire, const struct cloister_answer *answer);
     uint32_t (*push)(void *instance, void *state, void *wire, struct cloister_sv body);
     void (*end)(void *instance, void *state, void *wire);
-    /* The exchange has ended without an answer (its client has gone, a hijack, a shutdown): wire is forgotten. Mandatory. */
+    /* The exchange has ended without an answer (its client has gone, a hijack, a shutdown): wire is forgotten.
+     * Mandatory. */
     void (*forget)(void *instance, void *state, void *wire);
     /* 1: parse no further request (quota of requests in flight); 0: go on, from a fresh stack. Mandatory. */
     void (*pause)(void *instance, void *state, uint32_t paused);
@@ -175,20 +185,21 @@ struct cloister_transport {
 struct cloister_transport_api {
     uint32_t struct_size;
     uint32_t reserved;
-    /* A request begins. Never fails: what is wrong with it is answered through the personality, and ret->answered says so. With policy
-     * NONE or WHOLE and a body that is complete, call body once right after. Returns the exchange (valid until wire is forgotten), or
-     * NULL when answered. */
+    /* A request begins. Never fails: what is wrong with it is answered through the personality, and ret->answered says
+     * so. With policy NONE or WHOLE and a body that is complete, call body once right after. Returns the exchange
+     * (valid until wire is forgotten), or NULL when answered. */
     cloister_exchange *(*head)(cloister_conn *conn, void *wire, const struct cloister_head *head,
                                struct cloister_body_policy *ret);
-    /* Bytes of the body; last = 1 with the final ones (which may be none). document (transferred, may be NULL): the body as already
-     * parsed, for transports whose framing is JSON. */
+    /* Bytes of the body; last = 1 with the final ones (which may be none). document (transferred, may be NULL): the
+     * body as already parsed, for transports whose framing is JSON. */
     void (*body)(cloister_exchange *exchange, struct cloister_sv bytes, cloister_value *document, uint32_t last);
     /* Input that is not a valid request; with exchange if its head has been seen. The personality answers with wire. */
     void (*fault)(cloister_conn *conn, cloister_exchange *exchange, void *wire, const struct cloister_fault *fault);
     /* The peer sends nothing more: requests under way are answered, subscriptions end, then the host closes. */
     void (*peer_eof)(cloister_conn *conn);
-    /* The connection is over (verdict, errno, and why, for the log): every exchange on it is gone; detach follows, never inside this call.
-     * After EOF the host finishes the stream (flush, FIN), after any other verdict it aborts it. */
+    /* The connection is over (verdict, errno, and why, for the log): every exchange on it is gone; detach follows,
+     * never inside this call. After EOF the host finishes the stream (flush, FIN), after any other verdict it aborts
+     * it. */
     void (*lost)(cloister_conn *conn, uint32_t verdict, int32_t os_errno, const char *why);
     /* Below the low-water mark again, after a push that returned FULL. */
     void (*room)(cloister_conn *conn);

@@ -2,10 +2,11 @@
 /*
  * zygote.h - what the daemon and the keeper program say to each other about *forking*, and nothing else.
  *
- * The daemon execs the keeper program once, as `cloister-keeper zygote`, from a sealed memfd, with a SOCK_SEQPACKET socket as
- * descriptor 3, before any plugin is created. The zygote answers with its hello, then serves fork requests, one at a time, in
- * order. It exits when the socket closes; the processes it forked live on. What a forked role and its plugin say to each other
- * on the role's own socket is theirs (for our keeper: plugins/common/keeper/wire.h, which includes this file).
+ * The daemon execs the keeper program once, as `cloister-keeper zygote`, from a sealed memfd, with a SOCK_SEQPACKET
+ * socket as descriptor 3, before any plugin is created. The zygote answers with its hello, then serves fork requests,
+ * one at a time, in order. It exits when the socket closes; the processes it forked live on. What a forked role and its
+ * plugin say to each other on the role's own socket is theirs (for our keeper: plugins/common/keeper/wire.h, which
+ * includes this file).
  *
  * Both ends run on one machine from one build: host byte order, fixed layout, versioned.
  * Since 0.1. Source: design.md section 4.
@@ -21,9 +22,9 @@ extern "C" {
 
 #define CLOISTER_ZYGOTE_MAGIC 0x5a4c4331u /* "1CLZ" */
 #define CLOISTER_ZYGOTE_VERSION 1u
-#define CLOISTER_ZYGOTE_FD 3          /* the socket's number in the zygote */
-#define CLOISTER_ZYGOTE_FDS_MAX 64u   /* descriptors with one fork request, the role's socket included */
-#define CLOISTER_ZYGOTE_ROLE_MAX 16u  /* bytes, NUL included */
+#define CLOISTER_ZYGOTE_FD 3         /* the socket's number in the zygote */
+#define CLOISTER_ZYGOTE_FDS_MAX 64u  /* descriptors with one fork request, the role's socket included */
+#define CLOISTER_ZYGOTE_ROLE_MAX 16u /* bytes, NUL included */
 
 /* Zygote to daemon, once, when its mount namespace stands. os_errno != 0: it could not be made, the zygote exits. */
 struct cloister_zygote_hello {
@@ -36,11 +37,12 @@ struct cloister_zygote_hello {
     char step[32]; /* what failed, NUL-terminated; or "ready" */
 };
 
-/* Daemon to zygote. Descriptors by SCM_RIGHTS: the first is the role's own end of its socket, the rest are the role's. */
+/* Daemon to zygote. Descriptors by SCM_RIGHTS: the first is the role's own end of its socket, the rest are the role's.
+ */
 struct cloister_zygote_fork {
     uint32_t struct_size;
     uint32_t magic;
-    uint64_t serial; /* echoed */
+    uint64_t serial;                     /* echoed */
     char role[CLOISTER_ZYGOTE_ROLE_MAX]; /* "sandbox" */
 };
 

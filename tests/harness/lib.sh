@@ -180,7 +180,8 @@ cgroup_remove() {
 
 # What a sanitizer said in a daemon's log.
 daemon_sane() {
-    ! grep -q -E 'AddressSanitizer|LeakSanitizer|runtime error:|Assertion' "$CL_WORK/$1/log" && return
+    # With its value: in a trap a bare return means what was returned before the trap.
+    ! grep -q -E 'AddressSanitizer|LeakSanitizer|runtime error:|Assertion' "$CL_WORK/$1/log" && return 0
     say "the daemon '$1' said:"
     grep -n -A15 -E 'AddressSanitizer|LeakSanitizer|runtime error:|Assertion' "$CL_WORK/$1/log" | head -n 60 | sed 's/^/      /'
     return 1
