@@ -19,11 +19,11 @@ static void keep_result(struct cl_arena *arena, void *data)
 static void log_missing(const struct cl_instance *instance, const struct cloister_iso_probe *probe)
 {
     for (uint64_t i = 0; i < probe->feature_count; i++) {
-        const struct cloister_feature *feature =
-            (const struct cloister_feature *)((const char *)probe->features + i * probe->feature_size);
-        if (!feature->present)
-            cl_log(CL_LOG_INFO, CL_ENGINE_AREA, "%s cannot do %s here: %s", instance->label, feature->name,
-                   feature->reason ? feature->reason : "no reason given");
+        struct cloister_feature feature;
+        cl_element_copy(&feature, sizeof(feature), probe->features, probe->feature_size, i);
+        if (feature.name && !feature.present)
+            cl_log(CL_LOG_INFO, CL_ENGINE_AREA, "%s cannot do %s here: %s", instance->label, feature.name,
+                   feature.reason ? feature.reason : "no reason given");
     }
 }
 
@@ -124,7 +124,8 @@ static void upcall_orphan(const struct cloister_host *host, struct cloister_sv s
 static void upcall_warning(const struct cloister_host *host, struct cloister_sv sandbox, struct cloister_sv json_path,
                            const char *text)
 {
-    cl_log(CL_LOG_WARN, CL_ENGINE_AREA, "%s: sandbox %.*s: %.*s: %s", cl_instance_of(host)->label, CL_SV_ARG(sandbox),
+    /* Info: it tells the spec's author something, the daemon's operator can do nothing about it. */
+    cl_log(CL_LOG_INFO, CL_ENGINE_AREA, "%s: sandbox %.*s: %.*s: %s", cl_instance_of(host)->label, CL_SV_ARG(sandbox),
            CL_SV_ARG(json_path), text);
 }
 

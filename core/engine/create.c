@@ -13,6 +13,7 @@
 #include "core/engine/ending.h"
 #include "core/engine/operation.h"
 #include "core/error/error.h"
+#include "core/log/log.h"
 #include "core/util/time.h"
 
 #define CREATE_RECORDS (CL_RECORD_SANDBOX | CL_RECORD_LABELS | CL_RECORD_CONTAINERS | CL_RECORD_SPEC | CL_RECORD_ISO)
@@ -34,6 +35,15 @@ static void fail(struct cl_operation *operation, const struct cloister_error *er
         cl_ending_undo(operation, err);
 }
 
+static void log_created(const struct cl_sandbox *sandbox, const struct cl_process *init)
+{
+    if (init)
+        cl_log(CL_LOG_INFO, CL_ENGINE_AREA, CL_SANDBOX_LOG ": created, init has pid %d", CL_SANDBOX_LOG_ARG(sandbox),
+               init->pid);
+    else
+        cl_log(CL_LOG_INFO, CL_ENGINE_AREA, CL_SANDBOX_LOG ": created", CL_SANDBOX_LOG_ARG(sandbox));
+}
+
 static void on_reached(void *ctx, const struct cloister_error *err)
 {
     struct cl_operation *operation = ctx;
@@ -43,6 +53,7 @@ static void on_reached(void *ctx, const struct cloister_error *err)
         fail(operation, err);
     } else {
         struct cloister_result result = operation->result;
+        log_created(sandbox, container ? container->init : NULL);
         sandbox->creating = NULL;
         if (container && container->init)
             container->init->held = false;

@@ -61,6 +61,8 @@ static void on_removed(void *ctx, const struct cloister_error *err)
         return;
     }
     struct cl_engine *engine = sandbox->engine;
+    if (!sandbox->ending.creator) /* else nobody was told that it was there */
+        cl_log(CL_LOG_INFO, CL_ENGINE_AREA, CL_SANDBOX_LOG ": destroyed", CL_SANDBOX_LOG_ARG(sandbox));
     (void)cl_sandbox_ref(sandbox);
     cl_sandbox_forget(sandbox);
     sandbox->ending.step = CL_ENDING_NONE;

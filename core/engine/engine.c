@@ -10,11 +10,12 @@
  * its deadline, by being cancelled, or with the sandbox, whose end (ending.c) is one road for a destroy and for a
  * create that has to be undone.
  *
- * States follow sdk.md section 5. With one container per sandbox, its init's end takes the sandbox from up to
- * off(stopped); a sandbox that was made without a container is up until it is destroyed; a dead keeper makes it
- * off(lost), and everything that ran in it has ended with a status of kind LOST. Nothing here blocks: operations begin
- * on a later turn of the loop than the one they were asked in, so that no completion can come from inside the call that
- * started it.
+ * States follow sdk.md section 5. An init's exit is told at once and recorded; the rest of its container is killed, and
+ * when that has gone the init is drained (the rest may hold its output) and the container down. With one container per
+ * sandbox, its init's end takes the sandbox from up to off(stopped); a sandbox that was made without a container is up
+ * until it is destroyed; a dead keeper makes it off(lost), and everything that ran in it has ended with a status of
+ * kind LOST. Nothing here blocks: operations begin on a later turn of the loop than the one they were asked in, so that
+ * no completion can come from inside the call that started it.
  */
 #include "core/engine/engine.h"
 

@@ -5,20 +5,33 @@
 #include "core/engine/args.h"
 #include "core/engine/errand.h"
 #include "core/engine/operation.h"
+#include "core/engine/records.h"
 #include "core/error/error.h"
+#include "core/log/log.h"
 #include "core/util/mem.h"
 #include "core/util/time.h"
+
+/* Why nothing can run in it. */
+static int refuse_state(const struct cl_sandbox *sandbox, struct cloister_error *err)
+{
+    bool off = sandbox->state == CLOISTER_SANDBOX_OFF;
+    uint32_t state = sandbox->gate_closed ? CLOISTER_SANDBOX_DESTROYING : sandbox->state;
+    int r = state == CLOISTER_SANDBOX_DESTROYING
+                ? cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "it is being destroyed")
+                : cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "it is %s%s%s%s, not up",
+                               cl_sandbox_state_name(state), off ? " (" : "", off ? cl_cause_name(sandbox->cause) : "",
+                               off ? ")" : "");
+    if (err)
+        err->detail = state;
+    return r;
+}
 
 static int check_state(const struct cl_operation *operation, struct cloister_error *err)
 {
     const struct cl_sandbox *sandbox = operation->sandbox;
     bool making = sandbox->state == CLOISTER_SANDBOX_CREATING && sandbox->creating;
-    if (sandbox->gate_closed || (sandbox->state != CLOISTER_SANDBOX_UP && !making)) {
-        int r = cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "it is not up");
-        if (err)
-            err->detail = sandbox->state;
-        return r;
-    }
+    if (sandbox->gate_closed || (sandbox->state != CLOISTER_SANDBOX_UP && !making))
+        return refuse_state(sandbox, err);
     if (operation->container->state == CLOISTER_CONTAINER_STOPPED || operation->container->ending) {
         int r = cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "container '%s' has stopped",
                              operation->container->cid);
@@ -62,6 +75,8 @@ static void started(struct cl_operation *operation, const struct cloister_result
     process->state = CLOISTER_PROCESS_RUNNING;
     process->started_real_ns = cl_real_ns();
     result.process = process->number;
+    cl_log(CL_LOG_DEBUG, CL_ENGINE_AREA, CL_SANDBOX_LOG ": process %llu started, pid %d", CL_SANDBOX_LOG_ARG(sandbox),
+           (unsigned long long)process->number, process->pid);
     cl_operation_finish(operation, NULL, &result);
     process->held = false; /* O1: its events come behind the answer */
     cl_sandbox_flush(sandbox);
@@ -111,8 +126,12 @@ static void cancel(struct cl_operation *operation)
 
 static void drop(struct cl_operation *operation)
 {
-    if (operation->process)
-        cl_process_free(operation->process);
+    if (!operation->process)
+        return;
+    struct cl_container *container = operation->process->container;
+    cl_process_free(operation->process);
+    if (!operation->engine->detached)
+        cl_container_lost_one(container); /* its init may have ended meanwhile, and waited only for this one */
 }
 
 static const struct cl_operation_class class = {

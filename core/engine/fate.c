@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include "core/engine/errand.h"
 #include "core/engine/operation.h"
 #include "core/error/error.h"
+#include "core/log/log.h"
 #include "core/util/time.h"
 
 static struct cloister_event event_of(const struct cl_sandbox *sandbox, uint32_t kind,
@@ -51,18 +54,42 @@ static void emit_process(const struct cl_process *process, uint32_t kind)
     cl_events_emit(sandbox->engine->events, &event);
 }
 
+/* "exited with 7", "was killed by signal 9, out of memory": for people. */
+static void status_words(const struct cloister_status *status, char *words, size_t size)
+{
+    const char *oom = status->flags & CLOISTER_STATUS_OOM ? ", out of memory" : "";
+    const char *core = status->flags & CLOISTER_STATUS_CORE ? ", core dumped" : "";
+    if (status->kind == CLOISTER_STATUS_EXITED)
+        (void)snprintf(words, size, "exited with %u%s", status->value, oom);
+    else if (status->kind == CLOISTER_STATUS_SIGNALED)
+        (void)snprintf(words, size, "was killed by signal %u%s%s", status->value, oom, core);
+    else
+        (void)snprintf(words, size, "is lost: nobody saw how it ended");
+}
+
+static void log_exit(const struct cl_process *process)
+{
+    const struct cl_sandbox *sandbox = process->sandbox;
+    char words[96];
+    status_words(&process->status, words, sizeof(words));
+    if (process->is_init)
+        cl_log(CL_LOG_INFO, CL_ENGINE_AREA, CL_SANDBOX_LOG ": container '%s': init %s", CL_SANDBOX_LOG_ARG(sandbox),
+               process->container->cid, words);
+    else
+        cl_log(CL_LOG_DEBUG, CL_ENGINE_AREA, CL_SANDBOX_LOG ": process %llu %s", CL_SANDBOX_LOG_ARG(sandbox),
+               (unsigned long long)process->number, words);
+}
+
 static bool has_tapes(const struct cl_sandbox *sandbox)
 {
     return sandbox->backend->capabilities & CLOISTER_ISO_TAPE;
 }
 
-/* Without captured output the exit is the end of it. */
 static bool satisfied(const struct cl_process *process, const struct cl_operation *wait)
 {
     if (!cl_process_ended(process))
         return false;
-    return wait->args.until == CLOISTER_WAIT_EXIT || process->state != CLOISTER_PROCESS_EXITED ||
-           !has_tapes(process->sandbox);
+    return wait->args.until == CLOISTER_WAIT_EXIT || process->state != CLOISTER_PROCESS_EXITED;
 }
 
 void cl_process_answer(struct cl_process *process, const struct cloister_error *err)
@@ -115,11 +142,22 @@ static void record(struct cl_sandbox *sandbox)
         cl_journal_write(sandbox, CL_RECORD_SANDBOX | CL_RECORD_CONTAINERS, CLOISTER_DURABLE_DAEMON, NULL, NULL, NULL);
 }
 
+/* Its output has ended. */
+static void drain(struct cl_process *process)
+{
+    if (process->state != CLOISTER_PROCESS_EXITED)
+        return;
+    process->state = CLOISTER_PROCESS_DRAINED;
+    emit_process(process, CLOISTER_EVENT_DRAINED);
+}
+
 static void container_down(struct cl_container *container, uint32_t cause)
 {
     struct cl_sandbox *sandbox = container->sandbox;
     if (container->state == CLOISTER_CONTAINER_STOPPED)
         return;
+    if (container->init && !has_tapes(sandbox))
+        drain(container->init);
     container->state = CLOISTER_CONTAINER_STOPPED;
     container->ending = false;
     struct cloister_event event = event_of(sandbox, CLOISTER_EVENT_CONTAINER_DOWN, container);
@@ -141,16 +179,25 @@ static void container_down(struct cl_container *container, uint32_t cause)
         cl_container_answer_stop(CL_CONTAINER(node, struct cl_operation, waiting));
 }
 
-/* One process fewer: with the init, all must go; with the last one, the container is down. */
-static void container_lost_one(struct cl_container *container, bool init)
+void cl_container_lost_one(struct cl_container *container)
 {
-    container->ending = container->ending || init;
-    if (!container->ending)
+    if (!container->ending || cl_container_live(container) != 0)
         return;
-    if (cl_container_live(container) == 0)
-        container_down(container, CLOISTER_CAUSE_STOPPED);
-    else if (init)
+    container_down(container, CLOISTER_CAUSE_STOPPED);
+    if (container->init)
+        cl_process_answer(container->init, NULL);
+}
+
+/* Its exit has been told. The rest must go; only then is the init drained, for they may hold its output, and the
+ * container down. */
+static void container_lost_init(struct cl_container *container)
+{
+    container->ending = true;
+    if (cl_container_live(container) != 0) {
+        record(container->sandbox);
         cl_errand_kill_container(container);
+    }
+    cl_container_lost_one(container);
 }
 
 static void forget_disowned(struct cl_process *process)
@@ -161,7 +208,7 @@ static void forget_disowned(struct cl_process *process)
         process->state = CLOISTER_PROCESS_LOST; /* an exec that has not come back still points at it and frees it */
     else
         cl_process_free(process);
-    container_lost_one(container, false);
+    cl_container_lost_one(container);
 }
 
 void cl_process_exited(struct cl_process *process, const struct cloister_status *status)
@@ -176,21 +223,23 @@ void cl_process_exited(struct cl_process *process, const struct cloister_status 
     process->status = *status;
     if (process->is_init)
         process->container->status = *status;
+    log_exit(process);
     emit_process(process, CLOISTER_EVENT_EXIT);
-    if (!has_tapes(process->sandbox)) {
-        process->state = CLOISTER_PROCESS_DRAINED;
-        emit_process(process, CLOISTER_EVENT_DRAINED);
+    if (process->is_init) {
+        container_lost_init(process->container);
+    } else {
+        if (!has_tapes(process->sandbox)) /* without captured output the exit is the end of it */
+            drain(process);
+        cl_container_lost_one(process->container);
     }
-    container_lost_one(process->container, process->is_init);
     cl_process_answer(process, NULL);
 }
 
 void cl_process_drained(struct cl_process *process)
 {
-    if (process->state != CLOISTER_PROCESS_EXITED || process->disowned)
+    if (process->disowned)
         return;
-    process->state = CLOISTER_PROCESS_DRAINED;
-    emit_process(process, CLOISTER_EVENT_DRAINED);
+    drain(process);
     cl_process_answer(process, NULL);
 }
 
@@ -222,6 +271,7 @@ static void lose(struct cl_process *process, const struct cloister_status *statu
     process->status = *status;
     if (process->is_init)
         process->container->status = *status;
+    log_exit(process);
     emit_process(process, CLOISTER_EVENT_EXIT);
 }
 

@@ -12,6 +12,7 @@
 #define RETRY CL_NS_PER_S
 
 static void write_now(struct cl_sandbox *sandbox);
+static void on_too_late(void *ctx);
 static void remove_now(struct cl_sandbox *sandbox);
 
 void cl_journal_init(struct cl_journal *journal)
@@ -50,7 +51,8 @@ static void set_owed(struct cl_sandbox *sandbox, bool owed)
 static void owe(struct cl_sandbox *sandbox, const struct cloister_error *err)
 {
     struct cl_journal *journal = &sandbox->journal;
-    journal->marked |= journal->in_flight & ~CL_RECORD_SPEC;
+    journal->marked |= journal->in_flight_unasked;
+    journal->unasked |= journal->in_flight_unasked;
     if (!journal->durability || journal->in_flight_durability < journal->durability)
         journal->durability = journal->in_flight_durability;
     journal->retry_at = cl_mono_ns() + RETRY;
@@ -81,10 +83,10 @@ static void written(struct cl_sandbox *sandbox, const struct cloister_error *err
         if (journal->owed)
             cl_log(CL_LOG_INFO, CL_ENGINE_AREA, "sandbox %s: its record is up to date again", sandbox->id);
         set_owed(sandbox, false);
-    } else if (cl_list_empty(&told) || journal->owed) {
-        owe(sandbox, err);
+    } else if (journal->in_flight_unasked) {
+        owe(sandbox, err); /* whoever waited undoes what is its own; the rest is still true */
     }
-    journal->in_flight = 0;
+    journal->in_flight_unasked = 0;
     tell(&told, err);
     if (!journal->busy && journal->closed)
         remove_now(sandbox);
@@ -116,9 +118,9 @@ static void write_now(struct cl_sandbox *sandbox)
     int r = cl_records_build(sandbox, journal->marked, &records);
     uint64_t generation = journal->exists ? CLOISTER_GENERATION_ANY : CLOISTER_GENERATION_NEW;
     journal->busy = true;
-    journal->in_flight = journal->marked;
+    journal->in_flight_unasked = journal->unasked;
     journal->in_flight_durability = journal->durability;
-    journal->marked = 0;
+    journal->marked = journal->unasked = 0;
     journal->durability = 0;
     move_all(&journal->waiting, &journal->flying);
     (void)cl_sandbox_ref(sandbox);
@@ -132,16 +134,34 @@ static void write_now(struct cl_sandbox *sandbox)
     cl_engine_later(sandbox->engine, &journal->later, on_not_built, sandbox);
 }
 
+/* It came too late: there is no record set to write to. */
+static void on_too_late(void *ctx)
+{
+    struct cl_sandbox *sandbox = ctx;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    (void)cl_error_set(&err, CLOISTER_CANCELLED, 0, NULL, "record", "the sandbox is being removed");
+    (void)cl_sandbox_ref(sandbox);
+    tell(&sandbox->journal.waiting, &err);
+    cl_sandbox_unref(sandbox);
+}
+
 void cl_journal_write(struct cl_sandbox *sandbox, unsigned records, uint32_t durability, struct cl_journal_wait *wait,
                       cl_journal_fn fn, void *ctx)
 {
     struct cl_journal *journal = &sandbox->journal;
-    journal->marked |= records;
-    if (!journal->durability || durability < journal->durability) /* POWER is the smaller number */
-        journal->durability = durability;
     if (wait)
         wait_for(&journal->waiting, wait, fn, ctx);
-    if (!journal->busy && !journal->closed)
+    if (journal->closed) {
+        if (!journal->busy) /* else the removal tells it */
+            cl_engine_later(sandbox->engine, &journal->later, on_too_late, sandbox);
+        return;
+    }
+    journal->marked |= records;
+    if (!wait)
+        journal->unasked |= records;
+    if (!journal->durability || durability < journal->durability) /* POWER is the smaller number */
+        journal->durability = durability;
+    if (!journal->busy)
         write_now(sandbox);
 }
 
@@ -162,6 +182,7 @@ static void removed(struct cl_sandbox *sandbox, const struct cloister_error *err
     journal->busy = false;
     journal->closed = !err;
     tell(&journal->removing, err);
+    on_too_late(sandbox);
     cl_engine_ended(sandbox->engine);
     cl_sandbox_unref(sandbox);
 }
@@ -183,12 +204,14 @@ static void remove_now(struct cl_sandbox *sandbox)
 {
     struct cl_journal *journal = &sandbox->journal;
     journal->busy = true;
-    journal->marked = 0;
+    journal->marked = journal->unasked = 0;
     set_owed(sandbox, false);
     (void)cl_sandbox_ref(sandbox);
     if (cl_store_destroy(sandbox->service->store, cl_sandbox_id(sandbox), CLOISTER_GENERATION_ANY, on_removed,
-                         sandbox) < 0)
+                         sandbox) < 0) {
+        cl_later_cancel(&journal->later); /* who came too late is told by the removal */
         cl_engine_later(sandbox->engine, &journal->later, on_not_removed, sandbox);
+    }
 }
 
 void cl_journal_remove(struct cl_sandbox *sandbox, struct cl_journal_wait *wait, cl_journal_fn fn, void *ctx)

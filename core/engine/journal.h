@@ -33,13 +33,14 @@ struct cl_journal_wait { /* lives in whoever waits */
 };
 
 struct cl_journal {
-    unsigned marked;     /* CL_RECORD_*: to be written */
-    unsigned in_flight;  /* of the put under way */
+    unsigned marked;  /* CL_RECORD_*: to be written */
+    unsigned unasked; /* those of them that somebody marked without waiting: if the put fails, they are owed */
+    unsigned in_flight_unasked;
     uint32_t durability; /* strongest class asked for the marked ones; 0 = none */
     uint32_t in_flight_durability;
     bool busy;
     bool exists;     /* the store has a record set of it */
-    bool owed;       /* the last put failed, nobody undoes: tried again */
+    bool owed;       /* a put failed that nobody will undo: its unasked marks are tried again */
     bool closed;     /* no puts any more: the record set is being removed */
     int build_error; /* why the last put did not even begin */
     struct cl_later later;
@@ -51,7 +52,8 @@ struct cl_journal {
 
 void cl_journal_init(struct cl_journal *journal);
 /* Writes; wait (may be NULL) is called once, never inside. durability: enum cloister_durability. Without wait a failure
- * is owed. */
+ * is owed, also if the mark shares its put with one that is waited for. Once the record set is being removed nothing
+ * is written any more, and a wait ends CANCELLED. */
 void cl_journal_write(struct cl_sandbox *sandbox, unsigned records, uint32_t durability, struct cl_journal_wait *wait,
                       cl_journal_fn fn, void *ctx);
 /* Called by the clock. */

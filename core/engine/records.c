@@ -22,6 +22,17 @@ const char *cl_sandbox_state_name(uint32_t state)
     return state < sizeof(state_names) / sizeof(state_names[0]) && state_names[state] ? state_names[state] : "unknown";
 }
 
+const char *cl_cause_name(uint32_t cause)
+{
+    static const char *const names[] = {
+        [CLOISTER_CAUSE_NONE] = "none",       [CLOISTER_CAUSE_NEVER] = "never started",
+        [CLOISTER_CAUSE_STOPPED] = "stopped", [CLOISTER_CAUSE_LOST] = "lost",
+        [CLOISTER_CAUSE_REBOOT] = "reboot",   [CLOISTER_CAUSE_POWEROFF] = "poweroff",
+        [CLOISTER_CAUSE_PANIC] = "panic",
+    };
+    return cause < sizeof(names) / sizeof(names[0]) ? names[cause] : "unknown";
+}
+
 static int set(cloister_value *object, const char *key, cloister_value *value)
 {
     return cl_value_set_cstr(object, key, value);
@@ -183,10 +194,10 @@ void cl_records_free(struct cl_records *records)
 static struct cloister_sv find(const struct cloister_store_result *set_of, const char *kind)
 {
     for (uint64_t i = 0; i < set_of->record_count; i++) {
-        const struct cloister_record *record =
-            (const struct cloister_record *)((const char *)set_of->records + i * set_of->record_size);
-        if (cl_sv_is(record->kind, kind))
-            return record->data;
+        struct cloister_record record;
+        cl_element_copy(&record, sizeof(record), set_of->records, set_of->record_size, i);
+        if (cl_sv_is(record.kind, kind))
+            return record.data;
     }
     return cl_sv(NULL, 0);
 }

@@ -39,5 +39,6 @@ struct cl_record_head {
 int cl_records_read(const struct cloister_store_result *set, struct cl_record_head *ret, struct cloister_error *err);
 
 const char *cl_sandbox_state_name(uint32_t state);
+const char *cl_cause_name(uint32_t cause); /* why it is off */
 
 #endif

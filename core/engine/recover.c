@@ -219,12 +219,12 @@ static void next_row(struct cl_recovery *recovery)
 static int keep_rows(struct cl_recovery *recovery, const struct cloister_store_result *result)
 {
     for (uint64_t i = 0; i < result->row_count; i++) {
-        const struct cloister_store_row *from =
-            (const struct cloister_store_row *)((const char *)result->rows + i * result->row_size);
+        struct cloister_store_row from;
+        cl_element_copy(&from, sizeof(from), result->rows, result->row_size, i);
         struct row *row = cl_new(struct row);
         if (row) {
             row->store = recovery->stores.items[recovery->store];
-            row->id = cl_sv_dup(from->id);
+            row->id = cl_sv_dup(from.id);
         }
         if (!row || !row->id || cl_vec_append(&recovery->rows, row) < 0) {
             if (row)

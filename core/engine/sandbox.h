@@ -147,12 +147,18 @@ struct cl_process *cl_process_named(const struct cl_container *container,
 bool cl_process_ended(const struct cl_process *process);
 void cl_process_free(struct cl_process *process);
 
+/* A sandbox in a log line. */
+#define CL_SANDBOX_LOG "sandbox %s ('%.*s' of %s)"
+#define CL_SANDBOX_LOG_ARG(sandbox) (sandbox)->id, CL_SV_ARG((sandbox)->name), (sandbox)->service->name
+
 /* fate.c: how things end. Events come out in order; waiters are answered behind the events. */
 void cl_sandbox_emit(struct cl_sandbox *sandbox, uint32_t kind, const struct cl_container *container);
 void cl_sandbox_emit_state(struct cl_sandbox *sandbox);
 void cl_container_emit_state(struct cl_container *container);
 void cl_process_exited(struct cl_process *process, const struct cloister_status *status);
 void cl_process_drained(struct cl_process *process);
+/* One process of it fewer: perhaps the last one that its end waited for. */
+void cl_container_lost_one(struct cl_container *container);
 void cl_container_start_failed(struct cl_container *container, const struct cloister_error *err);
 /* Waits on it that its state satisfies are answered; with err, all of them with that. */
 void cl_process_answer(struct cl_process *process, const struct cloister_error *err);

@@ -219,12 +219,114 @@ static void test_rest_is_killed_with_the_init(void **state)
     ask_exec(world, id, "", 0);
     turn(world);
     (void)trace(world);
+    struct cloister_wait_args wait = {CLOISTER_INIT(struct cloister_wait_args), .until = CLOISTER_WAIT_DRAINED,
+                                      .sandbox = cl_sv_cstr(id)};
+    assert_true(cl_engine_api.wait(&world->control.host, &wait, on_done, caller(world, "wait-drained"), NULL) != 0);
+    ask_wait(world, id, 0);
+    turn(world);
+    unsigned puts = world->puts_daemon;
+    world->immortal = true;
     tell_exit(world, 0, 0); /* in a shared pid namespace the others live on */
     turn(world);
-    assert_string_equal(
-        trace(world),
-        "exit(init) drained(init) exit(p1) drained(p1) container_down container=4 sandbox_down(2) sandbox=2");
-    assert_int_equal(world->processes[1].alive, 0);
+    assert_string_equal(trace(world), "exit(init) wait:ok");
+    assert_int_equal(calls_of(world, SLOT_KILL), 1);
+    assert_int_equal(world->puts_daemon, puts + 1); /* recorded at the exit */
+    tell_exit(world, 1, 0);
+    turn(world);
+    assert_string_equal(trace(world), "exit(p1) drained(p1) drained(init) container_down container=4 sandbox_down(2) "
+                                      "sandbox=2 wait-drained:ok");
+    assert_int_equal(world->puts_daemon, puts + 2);
+}
+
+/* What the init's end waited for need not be an exit: an exec that does not come about is one process fewer, too. */
+static void test_init_ends_during_an_exec(void **state)
+{
+    struct world *world = *state;
+    const char *id = running(world, "web");
+    world->hold[SLOT_EXEC] = true;
+    ask_exec(world, id, "", 0);
+    turn(world);
+    tell_exit(world, 0, 0);
+    turn(world);
+    assert_string_equal(trace(world), "exit(init)");
+    complete(world, last_call(world, SLOT_EXEC), CLOISTER_NO_ENTITY);
+    turn(world);
+    assert_string_equal(trace(world),
+                        "exec:no_entity drained(init) container_down container=4 sandbox_down(2) sandbox=2");
+    id = running(world, "before-its-turn");
+    ask_exec(world, id, "", 0);
+    tell_exit(world, 1, 0);
+    turn(world);
+    assert_string_equal(trace(world), "exit(init) exec:invalid_state drained(init) container_down container=4 "
+                                      "sandbox_down(2) sandbox=2");
+}
+
+static void assert_line(const char *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void assert_line(const char *log, const char *format, ...)
+{
+    char line[256];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (!strstr(log, line))
+        fail_msg("no line '%s' in:\n%s", line, log);
+}
+
+static void test_log(void **state)
+{
+    struct world *world = *state;
+    const char *id = running(world, "web");
+    assert_line(logged(world), "info engine: sandbox %s ('web' of control): created, init has pid 100\n", id);
+    cl_log_set_level(CL_LOG_DEBUG);
+    ask_exec(world, id, "", 0);
+    turn(world);
+    tell_exit(world, 1, 3);
+    const char *log = logged(world);
+    assert_line(log, "debug engine: sandbox %s ('web' of control): process 30064771074 started, pid 200\n", id);
+    assert_line(log, "debug engine: sandbox %s ('web' of control): process 30064771074 exited with 3\n", id);
+    cl_log_set_level(CL_LOG_INFO);
+    cl_engine_iso_api.warning(&world->isolation.host, cl_sv_cstr(id), CLOISTER_SV("linux.maskedPaths[0]"), "absent");
+    assert_line(logged(world), "info engine: isolation 'main' (fake): sandbox %s: linux.maskedPaths[0]: absent\n", id);
+    ask_signal(world, id, world->processes[0].number, SIGKILL);
+    turn(world);
+    assert_line(logged(world),
+                "info engine: sandbox %s ('web' of control): container 'main': init was killed by signal 9\n", id);
+    ask_destroy(world, id, 0);
+    turn(world);
+    assert_line(logged(world), "info engine: sandbox %s ('web' of control): destroyed\n", id);
+    world->fail[SLOT_CREATE] = CLOISTER_IO;
+    ask_create(world, "web", CLOISTER_INIT_PROCESS, CLOISTER_START_NOW);
+    turn(world);
+    assert_null(strstr(logged(world), "info")); /* undone: its caller has been told */
+}
+
+static int32_t probe_short(void *instance, struct cloister_iso_probe *ret, struct cloister_error *err)
+{
+    (void)instance, (void)err;
+    static const struct {
+        const char *name;
+        const char *reason;
+    } features[] = {{"one", "because"}, {"two", NULL}};
+    ret->features = (const struct cloister_feature *)(const void *)features;
+    ret->feature_count = CL_COUNT(features);
+    ret->feature_size = sizeof(features[0]);
+    return 0;
+}
+
+static void test_short_features(void **state)
+{
+    struct world *world = *state;
+    static char name[] = "old", label[] = "isolation 'old' (fake)";
+    static union cl_vtable vtable;
+    static struct cl_instance instance;
+    vtable = world->isolation_vtable;
+    vtable.isolation.probe = probe_short;
+    instance = (struct cl_instance){.name = name, .label = label, .vtable = &vtable, .self = world};
+    assert_int_equal(cl_engine_add_isolation(world->engine, &instance, NULL), 0);
+    const char *log = logged(world);
+    assert_line(log, "isolation 'old' (fake) cannot do one here: %s\n", "because");
+    assert_line(log, "isolation 'old' (fake) cannot do two here: %s\n", "no reason given");
 }
 
 static void test_names(void **state)
@@ -437,6 +539,9 @@ int main(void)
         CASE(test_blocked_init),
         CASE(test_stop),
         CASE(test_rest_is_killed_with_the_init),
+        CASE(test_init_ends_during_an_exec),
+        CASE(test_log),
+        CASE(test_short_features),
         CASE(test_names),
         CASE(test_one_blocked_call),
         CASE(test_exec_waits_for_the_create),

@@ -168,7 +168,7 @@ static void test_gate(void **state)
     world->ignore_cancel = true;
     ask_destroy(world, id, 0);
     turn(world);
-    assert_string_equal(trace(world), "sandbox=6 exit(init) drained(init) exec:cancelled " ALL_DOWN " destroy:ok");
+    assert_string_equal(trace(world), "sandbox=6 exit(init) exec:cancelled drained(init) " ALL_DOWN " destroy:ok");
     complete(world, last_call(world, SLOT_EXEC), CLOISTER_NO_ENTITY); /* and may still come back */
     turn(world);
     assert_string_equal(trace(world), "");
@@ -198,6 +198,7 @@ static void test_lost(void **state)
     assert_int_equal(info(world, id).cause, CLOISTER_CAUSE_LOST);
     ask_exec(world, id, "", 0);
     assert_string_equal(trace(world), "exec!invalid_state");
+    assert_string_equal(world->sentence, "exec in 'web': it is off (lost), not up");
     assert_int_equal(world->last_error.detail, CLOISTER_SANDBOX_OFF);
     ask_destroy(world, id, 0);
     turn(world);
@@ -244,6 +245,23 @@ static void test_misbehaving_completions(void **state)
     cl_engine_iso_api.event(&world->isolation.host, &nonsense);
     turn(world);
     assert_string_equal(trace(world), "");
+}
+
+static void test_error_without_a_code(void **state)
+{
+    struct world *world = *state;
+    const struct cloister_error blank = CLOISTER_ERROR_INIT;
+    const char *id = running(world, "web");
+    world->hold[SLOT_EXEC] = true;
+    ask_exec(world, id, "", 0);
+    turn(world);
+    cl_engine_iso_api.done(&world->isolation.host, world->calls[last_call(world, SLOT_EXEC)].op, &blank, NULL);
+    turn(world);
+    assert_string_equal(trace(world), "exec:internal");
+    assert_string_equal(world->sentence, "exec in 'web': isolation 'main' (fake): exec failed without saying why");
+    assert_non_null(strstr(logged(world), "isolation 'main' (fake) completed exec (operation 2) with an error that has "
+                                          "no code"));
+    assert_int_equal(info(world, id).process_count, 1);
 }
 
 static uint64_t health(struct world *world, const char *key)
@@ -347,6 +365,7 @@ static void test_partial_destroy(void **state)
     assert_int_equal(store_sets(world), 1);
     ask_exec(world, id, "", 0);
     assert_string_equal(trace(world), "exec!invalid_state");
+    assert_string_equal(world->sentence, "exec in 'web': it is being destroyed");
     ask_destroy(world, id, 0);
     turn(world);
     assert_string_equal(trace(world), "exit(init) drained(init) " ALL_DOWN " destroy:ok");
@@ -593,6 +612,7 @@ int main(void)
         CASE(test_lost),
         CASE(test_lost_during_an_exec),
         CASE(test_misbehaving_completions),
+        CASE(test_error_without_a_code),
         CASE(test_never_completed),
         CASE(test_failing_create),
         CASE(test_failing_store),

@@ -69,6 +69,12 @@ static void test_recovery(void **state)
     assert_non_null(strstr(log, "cccccccccccccccc is left as it is: record 'sandbox'"));
 }
 
+static void test_recovery_from_an_older_store(void **state)
+{
+    ((struct world *)*state)->short_elements = true;
+    test_recovery(state);
+}
+
 static void ignore_result(void *ctx, const struct cloister_error *err, const struct cloister_store_result *result)
 {
     (void)ctx, (void)result;
@@ -105,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_drain),
         CASE(test_recovery),
+        CASE(test_recovery_from_an_older_store),
         cmocka_unit_test_setup_teardown(test_an_unclean_store_sweeps_nothing, setup_unclean, world_teardown),
     };
     return cmocka_run_group_tests_name("core/engine recovery", tests, NULL, NULL);

@@ -229,7 +229,7 @@ void complete(struct world *world, unsigned index, uint32_t code)
     else if (!call->done)
         perform(call, &result);
     call->done = true;
-    cl_engine_iso_api.done(iso_host(world), call->op, &err, &result);
+    cl_engine_iso_api.done(iso_host(world), call->op, code ? &err : NULL, &result);
 }
 
 static void on_turn(void *ctx)
@@ -351,6 +351,15 @@ struct store_work {
     bool list;
 };
 
+/* A copy with smaller elements, no byte larger than they are. */
+static void *shorten(const void *from, uint64_t count, size_t size, size_t stride)
+{
+    char *copy = malloc(count * stride + 1);
+    for (uint64_t i = 0; i < count; i++)
+        memcpy(copy + i * stride, (const char *)from + i * size, stride);
+    return copy;
+}
+
 static void on_store_turn(void *ctx)
 {
     struct store_work *work = ctx;
@@ -374,7 +383,16 @@ static void on_store_turn(void *ctx)
         result.records = records;
         result.record_count = 2;
     }
+    void *short_rows = NULL, *short_records = NULL;
+    if (world->short_elements) {
+        result.row_size = offsetof(struct cloister_store_row, health);
+        result.rows = short_rows = shorten(rows, result.row_count, sizeof(rows[0]), result.row_size);
+        result.record_size = offsetof(struct cloister_record, reserved) + 4; /* nor are they aligned */
+        result.records = short_records = shorten(records, result.record_count, sizeof(records[0]), result.record_size);
+    }
     cl_store_api.done(&world->persistence.host, work->op, work->err.code ? &work->err : NULL, &result);
+    free(short_rows);
+    free(short_records);
     free(work);
 }
 

@@ -91,6 +91,7 @@ struct world {
     unsigned put_fail_after, put_fail_count;
     uint64_t store_capabilities;
     const char *store_report;
+    bool short_elements; /* results as an older store gives them */
     bool saw_secret;
     /* what came out */
     char trace[1 << 16];

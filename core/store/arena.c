@@ -54,13 +54,19 @@ void *cl_arena_struct(struct cl_arena *arena, const void *from, size_t size)
     return copy;
 }
 
+void cl_element_copy(void *to, size_t size, const void *from, uint64_t stride, uint64_t index)
+{
+    memset(to, 0, size);
+    memcpy(to, (const char *)from + index * stride, stride < size ? stride : size);
+}
+
 void *cl_arena_array(struct cl_arena *arena, const void *from, uint64_t count, uint64_t stride, size_t size)
 {
     char *copy = count ? cl_arena_alloc(arena, count, size) : NULL;
     if (!copy)
         return NULL;
     for (uint64_t i = 0; i < count; i++)
-        memcpy(copy + i * size, (const char *)from + i * stride, stride < size ? stride : size);
+        cl_element_copy(copy + i * size, size, from, stride, i);
     return copy;
 }
 

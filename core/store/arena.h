@@ -28,6 +28,8 @@ struct cloister_sv cl_arena_sv(struct cl_arena *arena, struct cloister_sv text);
 void *cl_arena_struct(struct cl_arena *arena, const void *from, size_t size);
 /* The same into memory that the caller has. */
 void cl_struct_copy(void *to, size_t size, const void *from);
+/* One element of such an array, into memory that the caller has: what a shorter one lacks is zero. */
+void cl_element_copy(void *to, size_t size, const void *from, uint64_t stride, uint64_t index);
 /* An array whose elements are `stride` bytes on the other side and `size` here. count 0 gives NULL. */
 void *cl_arena_array(struct cl_arena *arena, const void *from, uint64_t count, uint64_t stride, size_t size);
 void cl_arena_free(struct cl_arena *arena);

@@ -181,6 +181,16 @@ static void keep(struct cl_calls *calls, struct cl_call *call, const struct cloi
     (void)cl_timer_set(calls->later, 1, 0);
 }
 
+/* An error without a code is an error: to take it for success would be to believe in work that was not done. */
+static void no_reason(const struct cl_calls *calls, const struct cl_call *call, struct cloister_error *ret)
+{
+    cl_log(CL_LOG_ERROR, calls->area, "%s completed %s (operation %llu) with an error that has no code", calls->label,
+           call->what, (unsigned long long)call->token);
+    *ret = (struct cloister_error)CLOISTER_ERROR_INIT;
+    (void)cl_error_set(ret, CLOISTER_INTERNAL, 0, NULL, call->what, "%s: %s failed without saying why", calls->label,
+                       call->what);
+}
+
 void cl_calls_done(struct cl_calls *calls, uint64_t token, const struct cloister_error *error, const void *result)
 {
     if (!cl_loop_on_thread(calls->loop)) {
@@ -202,13 +212,15 @@ void cl_calls_done(struct cl_calls *calls, uint64_t token, const struct cloister
     if (result)
         cl_struct_copy(&ours, calls->result_size, result);
     struct cloister_error own = CLOISTER_ERROR_INIT;
-    if (error)
+    if (error) {
         cl_struct_copy(&own, sizeof(own), error);
-    const struct cloister_error *failure = own.code ? &own : NULL;
+        if (own.code == CLOISTER_OK)
+            no_reason(calls, call, &own);
+    }
     if (call->inside)
-        keep(calls, call, failure, &ours);
+        keep(calls, call, error ? &own : NULL, &ours);
     else
-        complete(calls, call, failure, &ours);
+        complete(calls, call, error ? &own : NULL, &ours);
 }
 
 unsigned cl_calls_pending(const struct cl_calls *calls)

@@ -8,6 +8,7 @@
 
 #include "core/error/error.h"
 #include "core/log/log.h"
+#include "core/store/arena.h"
 #include "core/util/check.h"
 #include "core/util/sv.h"
 #include "core/util/time.h"
@@ -97,7 +98,7 @@ static void complete(struct fake *fake, cloister_op op, uint32_t code, uint64_t 
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct cloister_store_result result = {CLOISTER_INIT(struct cloister_store_result), .generation = generation};
     err.code = code;
-    cl_store_api.done(&fake->instance.host, op, &err, &result);
+    cl_store_api.done(&fake->instance.host, op, code ? &err : NULL, &result);
 }
 
 static int setup(void **state)
@@ -247,6 +248,42 @@ static void test_never(void **state)
     CL_CHECK_INT("and is taken when it comes after all", answer.count, 1);
 }
 
+static void test_error_without_a_code(void **state)
+{
+    struct fake *fake = *state;
+    struct answer answer = {0};
+    const struct cloister_error blank = CLOISTER_ERROR_INIT;
+    assert_int_equal(put(fake, "a", &answer), 0);
+    cl_store_api.done(&fake->instance.host, fake->ops[0], &blank, NULL);
+    CL_CHECK_INT("is no success", answer.code, CLOISTER_INTERNAL);
+    assert_non_null(strstr(answer.sentence, "persistence 'main' (fake): put failed without saying why"));
+    assert_non_null(strstr(logged(fake), "with an error that has no code"));
+}
+
+static void test_elements(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t stride;
+        struct {
+            uint32_t a, b;
+        } want;
+    } cases[] = {
+        {"shorter: the rest is zero, not the next one's", 4, {2, 0}},
+        {"the same", 8, {3, 4}},
+        {"longer: the rest is left out", 12, {4, 5}},
+    };
+    static const uint32_t array[] = {1, 2, 3, 4, 5, 6};
+    for (size_t i = 0; i < CL_COUNT(cases); i++) {
+        uint32_t got[3] = {~0u, ~0u, 77};
+        cl_element_copy(got, 8, array, cases[i].stride, 1);
+        CL_CHECK_INT(cases[i].name, got[0], cases[i].want.a);
+        CL_CHECK_INT(cases[i].name, got[1], cases[i].want.b);
+        CL_CHECK_INT(cases[i].name, got[2], 77);
+    }
+}
+
 static void test_sizes(void **state)
 {
     struct fake *fake = *state;
@@ -277,8 +314,9 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_open),   CASE(test_lanes), CASE(test_misbehaviour),
-        CASE(test_inside), CASE(test_never), CASE(test_sizes),
+        CASE(test_open),     CASE(test_lanes), CASE(test_misbehaviour),
+        CASE(test_inside),   CASE(test_never), CASE(test_error_without_a_code),
+        CASE(test_elements), CASE(test_sizes),
     };
     return cmocka_run_group_tests_name("core/store", tests, NULL, NULL);
 }

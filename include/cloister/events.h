@@ -74,7 +74,7 @@ struct cloister_status { /* embedded by value; does not grow */
 
 enum cloister_event_kind {
     CLOISTER_EVENT_EXIT = 1,    /* of a process, at its reaping; never waits for pipes */
-    CLOISTER_EVENT_DRAINED = 2, /* its output has ended */
+    CLOISTER_EVENT_DRAINED = 2, /* its output has ended; of an init: and the rest of its container */
     CLOISTER_EVENT_CONTAINER_DOWN = 3,
     CLOISTER_EVENT_SANDBOX_DOWN = 4, /* cause */
     CLOISTER_EVENT_OOM = 5,

@@ -202,8 +202,9 @@ struct cloister_iso_event {
 struct cloister_iso_api {
     uint32_t struct_size;
     uint32_t reserved;
-    /* Completes op. error NULL or code 0 = success; result may be NULL. A second completion of one op, or one inside
-     * the call, is caught, logged with the plugin's name and otherwise ignored or deferred. */
+    /* Completes op. error NULL = success, and nothing else is: an error with code 0 is a failure without a reason, the
+     * caller gets INTERNAL. result may be NULL. A second completion of one op, or one inside the call, is caught,
+     * logged with the plugin's name and otherwise ignored or deferred. */
     void (*done)(const struct cloister_host *host, cloister_op op, const struct cloister_error *error,
                  const struct cloister_result *result);
     /* Tells what happened; per container in order of reaping. Borrowed for the call. The engine numbers and delivers.

@@ -167,7 +167,8 @@ struct cloister_persistence {
 struct cloister_store_api {
     uint32_t struct_size;
     uint32_t reserved;
-    /* As iso done: exactly once per op, never inside the call; misbehaviour is caught and named. */
+    /* As iso done: error NULL = success; exactly once per op, never inside the call; misbehaviour is caught and named.
+     */
     void (*done)(const struct cloister_host *host, cloister_op op, const struct cloister_error *error,
                  const struct cloister_store_result *result);
     void (*lease_lost)(const struct cloister_host *host);                   /* NULL until a later issue */

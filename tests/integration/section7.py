@@ -349,6 +349,23 @@ def completed_inside(house):
     assert daemon.stop() == 0
 
 
+def completed_without_reason(house):
+    """An error without a code is a failure that names the plugin, never a success."""
+    daemon = house.daemon(wrap=[{"plugin": "misbehave", "op": op, "how": "no-reason"} for op in ("exec", "sandbox_create")]).start()
+    with daemon.client() as client:
+        daemon.mark()
+        create = client.send("create", specs.create(house.rootfs, SLEEP, name="mute"))
+        assert re.search(r"isolation 'main'.* failed without saying why", refused(client, create, "internal")["message"])
+        assert client.call("list")["sandboxes"] == []
+        daemon.clean()
+        sandbox = client.call("create", specs.create(house.rootfs, SLEEP, name="mute"))["id"]
+        request = client.send("exec", specs.execute(sandbox, ["true"]))
+        assert "failed without saying why" in refused(client, request, "internal")["message"]
+        client.call("destroy", {"id": sandbox})
+        daemon.clean()
+    assert daemon.stop() == 0
+
+
 def completed_never(house):
     """DEADLINE for the client; after its patience the daemon names the plugin; everything else goes on."""
     daemon = house.daemon(wrap=[{"plugin": "misbehave", "op": op, "how": "never"} for op in ("exec", "sandbox_create")]).start()
@@ -438,7 +455,7 @@ def short_and_long_structs(house):
 
 TESTS = [exec_answers_precede_events, early_exit_waits_for_answer, exit_precedes_waits, pause_init, too_big_answer,
          destroy_past_deadline, one_call_blocked, destroy_during_create, keeper_killed, drain, restart_sweeps, completed_twice,
-         completed_inside, completed_never, cancelled_too_late, short_and_long_structs]
+         completed_inside, completed_without_reason, completed_never, cancelled_too_late, short_and_long_structs]
 
 
 def attempt(test):

@@ -5,6 +5,7 @@
  * { "plugin": "misbehave", "op": "signal", "how": "twice", "count": 1 } breaks them for the first `signal`; everything
  * else goes straight to the wrapped instance. What `how` does with a chosen call:
  *
+ *  - no-reason: completes it with an error that has no code.
  *  - twice: completes it with an error and, right behind, once more with success.
  *  - inside: completes it with an error before the call has returned.
  *  - never: does not complete it.
@@ -24,9 +25,9 @@
 #define LATE_NS 200000000u
 
 enum { OPTION_OP, OPTION_HOW, OPTION_COUNT, OPTION_TOTAL };
-enum how { TWICE, INSIDE, NEVER, LATE_CANCEL, EXIT_FIRST, HOW_TOTAL };
+enum how { TWICE, INSIDE, NEVER, LATE_CANCEL, EXIT_FIRST, NO_REASON, HOW_TOTAL };
 
-static const char *const hows[HOW_TOTAL] = {"twice", "inside", "never", "late-cancel", "exit-first"};
+static const char *const hows[HOW_TOTAL] = {"twice", "inside", "never", "late-cancel", "exit-first", "no-reason"};
 
 /* Passes a call on, with its real type. */
 typedef void (*pass_fn)(void *instance, const void *args, cloister_op op);
@@ -58,7 +59,14 @@ static void complete(struct misbehave *self, cloister_op op, uint32_t code)
 
     if (code != CLOISTER_OK)
         self->host->log->error_set(&err, code, 0, NULL, "misbehave", "a test's plugin misbehaves");
-    self->host->iso->done(self->host, op, &err, &result);
+    self->host->iso->done(self->host, op, code != CLOISTER_OK ? &err : NULL, &result);
+}
+
+static void complete_without_reason(struct misbehave *self, cloister_op op)
+{
+    const struct cloister_error err = CLOISTER_ERROR_INIT;
+
+    self->host->iso->done(self->host, op, &err, NULL);
 }
 
 static void tell_exit(struct misbehave *self, const struct cloister_iso_exec_args *args)
@@ -100,6 +108,8 @@ static void on_timer(void *context)
     } else if (self->how == EXIT_FIRST) {
         tell_exit(self, chosen->args);
         complete(self, chosen->op, CLOISTER_OK);
+    } else if (self->how == NO_REASON) {
+        complete_without_reason(self, chosen->op);
     } else {
         complete(self, chosen->op, CLOISTER_IO);
         complete(self, chosen->op, CLOISTER_OK);
@@ -229,7 +239,7 @@ static int32_t misbehave_create(const struct cloister_create_args *args, void **
 
     if (read_how(args->options[OPTION_HOW].text, &how) < 0) {
         log->error_set(err, CLOISTER_INVALID, 0, "how", NULL,
-                       "'how' is none of twice, inside, never, late-cancel, exit-first");
+                       "'how' is none of no-reason, twice, inside, never, late-cancel, exit-first");
         return -1;
     }
     if (how == EXIT_FIRST &&
@@ -316,7 +326,7 @@ static const struct cloister_option options[OPTION_TOTAL] = {
                     1,
                     16,
                     NULL,
-                    "completion: twice, inside, never, late-cancel or exit-first",
+                    "completion: no-reason, twice, inside, never, late-cancel or exit-first",
                     {0, 0}},
     [OPTION_COUNT] = {"count", CLOISTER_OPTION_U64, 0, 0, UINT64_MAX, "1", "how many calls are spoilt", {0, 0}},
 };
