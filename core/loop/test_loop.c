@@ -203,8 +203,8 @@ static const struct watch_case watch_cases[] = {
     {"both", "write", CLOISTER_READABLE | CLOISTER_WRITABLE, CLOISTER_READABLE | CLOISTER_WRITABLE},
     {"paused", "write", 0, 0},
     {"half-close reads as readable", "half", CLOISTER_READABLE, CLOISTER_READABLE},
-    {"half-close is a hang-up if asked", "half", CLOISTER_READABLE | CLOISTER_HANGUP,
-     CLOISTER_READABLE | CLOISTER_HANGUP},
+    {"half-close is no hang-up", "half", CLOISTER_HANGUP, 0},
+    {"data is no hang-up", "write", CLOISTER_HANGUP, 0},
     {"half-close does not disturb a writer", "half", CLOISTER_WRITABLE, CLOISTER_WRITABLE},
     {"close", "close", CLOISTER_HANGUP, CLOISTER_HANGUP},
 };

@@ -20,16 +20,21 @@ struct cloister_watch {
     void *closed_ctx;
 };
 
+/*
+ * A hang-up (POLLHUP) is always reported, but not to a handle that asks for nothing. UV_DISCONNECT is no help:
+ * POLLRDHUP stays set on a half-closed socket and would wake us for ever. So priority data is asked for, which no peer
+ * of ours sends (one that does counts as hung up), and libuv hands a lone hang-up to whoever waits for that.
+ */
 static int to_uv(uint32_t events)
 {
     return (events & CLOISTER_READABLE ? UV_READABLE : 0) | (events & CLOISTER_WRITABLE ? UV_WRITABLE : 0) |
-           (events & CLOISTER_HANGUP ? UV_DISCONNECT : 0);
+           (events & CLOISTER_HANGUP ? UV_PRIORITIZED : 0);
 }
 
 static uint32_t from_uv(int events)
 {
     return (events & UV_READABLE ? CLOISTER_READABLE : 0) | (events & UV_WRITABLE ? CLOISTER_WRITABLE : 0) |
-           (events & UV_DISCONNECT ? CLOISTER_HANGUP : 0);
+           (events & UV_PRIORITIZED ? CLOISTER_HANGUP : 0);
 }
 
 static void on_poll(uv_poll_t *uv, int status, int events);

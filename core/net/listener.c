@@ -44,6 +44,7 @@ struct cl_listener {
     unsigned max_connections;
     unsigned max_per_uid;
     unsigned connections;
+    unsigned limited;   /* of them, those of other users than root */
     struct cl_map uids; /* uid -> struct uid_count, while it has connections */
     uint64_t refused;
     bool full; /* said so already */
@@ -85,12 +86,13 @@ int cl_listener_open(struct cl_loop *loop, const struct cl_listen_args *args, st
     return 0;
 }
 
-/* False when the peer has reached a limit. */
+/* False when the peer has reached a limit. Root's connections are not among those that the common limit counts: else
+ * others could use it up and lock root out. Its own limit holds for root too. */
 static bool count_in(struct cl_listener *listener, uid_t uid, const char **ret_why)
 {
     struct uid_count *count = cl_map_get_u64(&listener->uids, uid);
     *ret_why = "there are already as many connections as allowed";
-    if (listener->max_connections && listener->connections >= listener->max_connections)
+    if (uid != 0 && listener->max_connections && listener->limited >= listener->max_connections)
         return false;
     *ret_why = "that user has already as many connections as allowed";
     if (count && listener->max_per_uid && count->connections >= listener->max_per_uid)
@@ -105,6 +107,7 @@ static bool count_in(struct cl_listener *listener, uid_t uid, const char **ret_w
     }
     count->connections++;
     listener->connections++;
+    listener->limited += uid != 0;
     return true;
 }
 
@@ -113,6 +116,7 @@ static void count_out(struct cl_listener *listener, uid_t uid)
     struct uid_count *count = cl_map_get_u64(&listener->uids, uid);
     assert(count && count->connections > 0);
     listener->connections--;
+    listener->limited -= uid != 0;
     listener->full = false;
     if (--count->connections == 0)
         free(cl_map_remove_u64(&listener->uids, uid));

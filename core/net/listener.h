@@ -16,7 +16,7 @@ struct cl_listen_args {
     const char *address;      /* "unix:/path" */
     mode_t mode;              /* of the socket file */
     gid_t group;              /* (gid_t)-1 = leave */
-    unsigned max_connections; /* 0 = no limit */
+    unsigned max_connections; /* of all users but root; 0 = no limit */
     unsigned max_per_uid;     /* 0 = no limit */
 };
 

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -164,14 +163,14 @@ static size_t take_unread(cloister_stream *stream, char *buffer, size_t size)
 }
 
 /*
- * At the end of the input: has the peer closed, or only shut its sending side? The kernel shows the first as a hang-up. It is
- * asked now, because to somebody who waits for hours nothing is written that would fail. With our own side shut both look alike.
+ * While nothing is read (the input has ended, or reading rests) only the kernel's hang-up tells a peer that has closed
+ * from one that has shut its sending side and waits: for hours perhaps nothing is written that would fail. With our own
+ * side shut both look alike.
  */
-static bool hung_up(const cloister_stream *stream)
+static bool wants_hangup(const cloister_stream *stream)
 {
-    struct pollfd state = {.fd = stream->fd};
-    return stream->is_socket && !stream->shut_asked && !stream->write_errno && poll(&state, 1, 0) > 0 &&
-           (state.revents & POLLHUP);
+    return stream->state == STREAM_OPEN && stream->is_socket && !wants_data(stream) && !stream->shut_asked &&
+           !stream->write_errno;
 }
 
 /* One piece from the kernel to the reader. False when there will not be another one in this turn. */
@@ -183,8 +182,6 @@ static bool read_piece(cloister_stream *stream, char *buffer, size_t size, size_
         return false;
     if (got <= 0) {
         stream->at_end = true;
-        if (got == 0 && hung_up(stream))
-            fail_write(stream, EPIPE);
         tell_end(stream, got == 0 ? CLOISTER_EOF : CLOISTER_ABORTED, (int)-got);
         return false;
     }
@@ -257,6 +254,8 @@ static void settle(cloister_stream *stream)
     if (wants_data(stream) ||
         (stream->state == STREAM_FINISHING && !stream->at_end && stream->discarded < DISCARD_BYTES))
         events |= CLOISTER_READABLE;
+    if (wants_hangup(stream))
+        events |= CLOISTER_HANGUP;
     if (stream->out.size > 0)
         events |= CLOISTER_WRITABLE;
     (void)cl_watch_update(stream->watch, events);
@@ -277,6 +276,8 @@ static void on_ready(void *ctx, int32_t fd, uint32_t events)
             discard_turn(stream);
         else if (wants_data(stream))
             read_turn(stream);
+        else if ((events & CLOISTER_HANGUP) && wants_hangup(stream))
+            fail_write(stream, EPIPE);
     }
     settle(stream);
 }
@@ -330,6 +331,7 @@ int cl_stream_read_start(cloister_stream *stream, const struct cloister_stream_r
         return -EINVAL;
     struct cloister_stream_reader copy = {0};
     memcpy(&copy, reader, reader->struct_size < sizeof(copy) ? reader->struct_size : sizeof(copy));
+    copy.struct_size = sizeof(copy);
     stream->reader = copy;
     stream->ctx = ctx;
     stream->reading = true;

@@ -333,15 +333,26 @@ struct limit_case {
     const char *name;
     unsigned max;
     unsigned per_uid;
+    uid_t uid;
     size_t let_in; /* of three */
 };
 
 static const struct limit_case limit_cases[] = {
-    {"no limit", 0, 0, 3},
-    {"of connections", 2, 0, 2},
-    {"of one user", 0, 1, 1},
-    {"just enough", 3, 3, 3},
+    {"no limit", 0, 0, 4711, 3},
+    {"of connections", 2, 0, 4711, 2},
+    {"of connections, which others cannot use up for root", 2, 0, 0, 3},
+    {"of one user", 0, 1, 4711, 1},
+    {"of root", 0, 1, 0, 1},
+    {"just enough", 3, 3, 4711, 3},
 };
+
+static int knock_as(const struct house *house, uid_t uid)
+{
+    assert_int_equal(seteuid(uid), 0);
+    int fd = knock(house);
+    assert_int_equal(seteuid(0), 0);
+    return fd;
+}
 
 static void limits_shed_the_ones_too_many(void **state)
 {
@@ -352,8 +363,10 @@ static void limits_shed_the_ones_too_many(void **state)
         int fds[3];
         begin(&house);
         open_listener(&house, test->max, test->per_uid);
+        assert_int_equal(chmod(directory, 0755), 0);
+        assert_int_equal(chmod(house.path, 0666), 0);
         for (size_t j = 0; j < 3; j++)
-            fds[j] = knock(&house);
+            fds[j] = knock_as(&house, test->uid);
         turn(&house);
         CL_CHECK_INT(test->name, house.count, test->let_in);
         CL_CHECK_INT(test->name, cl_listener_refused(house.listener), 3 - test->let_in);
@@ -361,7 +374,7 @@ static void limits_shed_the_ones_too_many(void **state)
             CL_CHECK_INT(test->name, turned_away(fds[j]), j >= test->let_in);
         /* One leaves, one may come. */
         part(&house, 0);
-        int next = knock(&house);
+        int next = knock_as(&house, test->uid);
         turn(&house);
         CL_CHECK_INT(test->name, house.count, test->let_in + 1);
         for (size_t j = 0; j < 3; j++)

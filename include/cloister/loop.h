@@ -16,7 +16,9 @@ extern "C" {
 
 #define CLOISTER_READABLE (1u << 0)
 #define CLOISTER_WRITABLE (1u << 1)
-#define CLOISTER_HANGUP (1u << 2) /* reported with the others; may be asked for with any of them */
+/* The far end has closed both ways: asked for alone, by somebody who does not read now. A half-close is none, it reads
+ * as the end. Errors are reported as a hang-up beside what was asked for. */
+#define CLOISTER_HANGUP (1u << 2)
 
 typedef void (*cloister_watch_fn)(void *ctx, int32_t fd, uint32_t events);
 typedef void (*cloister_fn)(void *ctx);

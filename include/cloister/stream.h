@@ -38,7 +38,7 @@ struct cloister_stream_reader {
     void (*drained)(void *ctx);
 };
 
-struct cloister_relay_args;
+struct cloister_relay_args; /* later: its flags, WATCH_DST (tell of a silent sink that has gone) among them */
 struct cloister_stream_vtable;
 struct cloister_pair_args;
 
