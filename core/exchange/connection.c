@@ -87,7 +87,7 @@ static void attach(struct cl_connection *connection)
     void *self = connection->transport->self;
     cloister_conn *handle = cl_handle_pointer(connection->handle);
     connection->limits.struct_size = sizeof(connection->limits);
-    connection->limits.largest_answer = ~0ull;
+    connection->limits.largest_answer = connection->limits.largest_request = ~0ull;
     transport->limits(self, &connection->limits);
     connection->opened = connection->access != CLOISTER_ACCESS_NONE;
     if (connection->opened && personality->conn_open)

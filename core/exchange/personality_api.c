@@ -37,6 +37,9 @@ static void conn_info(const cloister_conn *conn, struct cloister_conn_info *ret)
         info.pid = connection->peer.pid;
         info.largest_answer = connection->limits.largest_answer;
         info.capabilities = connection->limits.capabilities;
+        info.largest_request = connection->limits.largest_request;
+        info.groups = connection->peer.groups;
+        info.group_count = connection->peer.group_count;
     }
     memcpy(ret, &info, ret->struct_size < sizeof(info) ? ret->struct_size : sizeof(info));
 }

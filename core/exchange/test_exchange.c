@@ -23,6 +23,7 @@ static void transport_limits(void *instance, struct cloister_transport_limits *r
 {
     (void)instance;
     ret->largest_answer = 10;
+    ret->largest_request = 20;
 }
 
 static uint32_t transport_probe(void *instance, struct cloister_sv first)
@@ -576,6 +577,49 @@ static void test_probe(void **state)
     assert_string_equal(story, "abort ");
 }
 
+static void test_conn_info(void **state)
+{
+    struct cl_peer peer = {.uid = 1000, .gid = 7, .pid = 1, .groups = {8, 9}, .group_count = 2};
+    struct cloister_conn_info info = {CLOISTER_INIT(struct cloister_conn_info)};
+    (void)state;
+    listener.connections++;
+    listener.fn(listener.ctx, calloc(1, sizeof(cloister_stream)), &peer);
+    api->conn_info(last_conn, &info);
+    assert_int_equal(info.access, CLOISTER_ACCESS_OBSERVE);
+    assert_int_equal(info.uid, 1000);
+    assert_int_equal(info.gid, 7);
+    assert_int_equal(info.largest_answer, 10);
+    assert_int_equal(info.largest_request, 20);
+    assert_int_equal(info.group_count, 2);
+    assert_int_equal(info.groups[0], 8);
+    assert_int_equal(info.groups[1], 9);
+}
+
+/* A transport that reports what cannot be is named; only memory is called memory. */
+static void test_impossible_head(void **state)
+{
+    static char wire[] = "w";
+    char said[512] = "";
+    int log[2];
+    struct cloister_head head = {CLOISTER_INIT(struct cloister_head), .op = CLOISTER_SV("now"), .field_count = 257,
+                                 .field_size = sizeof(struct cloister_field)};
+    struct cloister_body_policy policy = {CLOISTER_INIT(struct cloister_body_policy)};
+    (void)state;
+    connect_as(0);
+    assert_int_equal(pipe2(log, O_CLOEXEC | O_NONBLOCK), 0);
+    cl_log_set_fd(log[1]);
+    assert_null(up->head(last_conn, wire, &head, &policy));
+    cl_log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    assert_true(read(log[0], said, sizeof(said) - 1) > 0);
+    assert_non_null(strstr(said, "fake reported a request with 257 fields and 0 descriptors"));
+    (void)close(log[0]);
+    (void)close(log[1]);
+    story[0] = 0;
+    turn();
+    assert_string_equal(story, "conn_closed(1) detach abort ");
+    last_conn = NULL;
+}
+
 static void test_fault_of_a_transport(void **state)
 {
     static char a[] = "a";
@@ -628,6 +672,8 @@ int main(void)
                                        CASE(test_half_closed),
                                        CASE(test_pushes),
                                        CASE(test_conn_close),
+                                       CASE(test_conn_info),
+                                       CASE(test_impossible_head),
                                        CASE(test_drain),
                                        CASE(test_drain_deadline),
                                        CASE(test_fault_of_a_transport),

@@ -71,6 +71,20 @@ static void match_route(struct cl_request *request, const struct cloister_head *
     request->route = match->route;
 }
 
+static void head_refused(struct cl_connection *connection, const struct cloister_head *head, int result)
+{
+    if (result == -EINVAL)
+        cl_log(
+            CL_LOG_ERROR, "exchange",
+            "%s: %s reported a request with %llu fields and %u descriptors, more than can be; the connection is closed",
+            connection->endpoint->address, connection->transport->label, (unsigned long long)head->field_count,
+            (unsigned)head->descriptor_count);
+    else
+        cl_log(CL_LOG_WARN, "exchange", "%s: no memory for a request, the connection is closed",
+               connection->endpoint->address);
+    cl_connection_do(connection, CL_TODO_ABORT);
+}
+
 static cloister_exchange *on_head(cloister_conn *conn, void *wire, const struct cloister_head *given,
                                   struct cloister_body_policy *ret)
 {
@@ -82,10 +96,10 @@ static cloister_exchange *on_head(cloister_conn *conn, void *wire, const struct 
     set_policy(ret, CLOISTER_BODY_NONE, 0, 1);
     if (!connection)
         return NULL;
-    if (cl_request_new(connection, wire, &head, &request) < 0) {
-        cl_log(CL_LOG_WARN, "exchange", "%s: no memory for a request, the connection is closed",
-               connection->endpoint->address);
-        cl_connection_do(connection, CL_TODO_ABORT);
+    head.struct_size = sizeof(head);
+    int result = cl_request_new(connection, wire, &head, &request);
+    if (result < 0) {
+        head_refused(connection, &head, result);
         return NULL;
     }
     match_route(request, &head, &match);

@@ -62,6 +62,8 @@ struct cloister_system_api {
                            struct cloister_sv *ret); /* {"status": "ok" | "degraded", ...} */
     /* Asks the daemon to end: drains, then exits with code. */
     void (*shutdown)(const struct cloister_host *host, uint32_t scope, int32_t code);
+    /* Config values have no call here: a plugin's options come typed with create (plugin.h), and indirections in them
+     * (file:, fw_cfg:, cmdline:) will be resolved before that, by a later issue. */
     /* Later issues; NULL until then. */
     int32_t (*helper_spawn)(const struct cloister_host *host, const struct cloister_helper_args *args,
                             cloister_op *ret);

@@ -92,6 +92,9 @@ struct cloister_conn_info {
     int32_t pid; /* 0 = unknown */
     uint64_t largest_answer;
     uint64_t capabilities; /* CLOISTER_TRANSPORT_* of its transport */
+    uint64_t largest_request;
+    const uint32_t *groups; /* the peer's supplementary groups, at most 64; borrowed until conn_closed has returned */
+    uint64_t group_count;
 };
 
 struct cloister_exchange_api {

@@ -130,8 +130,9 @@ struct cloister_answer {
 struct cloister_transport_limits {
     uint32_t struct_size;
     uint32_t reserved;
-    uint64_t capabilities;   /* CLOISTER_TRANSPORT_* */
-    uint64_t largest_answer; /* bytes of an answer's or push's body; a larger one is TOO_BIG */
+    uint64_t capabilities;    /* CLOISTER_TRANSPORT_* */
+    uint64_t largest_answer;  /* bytes of an answer's or push's body; a larger one is TOO_BIG */
+    uint64_t largest_request; /* bytes of a request as its peer sends it; a larger one is a fault TOO_LARGE */
 };
 
 enum cloister_probe { CLOISTER_PROBE_NO = 0, CLOISTER_PROBE_YES = 1, CLOISTER_PROBE_MORE = 2 };

@@ -66,13 +66,14 @@ DEEP = b'{"id":1,"method":"list","params":' + b'{"a":' * 40 + b"1" + b"}" * 40 +
 BIG = b'{"id":1,"method":"list","params":{"a":"' + b"x" * (2 << 20) + b'"}}\n'
 NEAREST = "unknown method 'lst'; the nearest known one is 'list'"
 LISTED = " (known: id, method, params, fds)"
-BAD_ID = "id: expected an integer from 0 to 2^53-1 or a string of at most 64 bytes"
+BAD_ID = "id: expected an integer from 0 to 2^64-1 or a string of at most 64 bytes"
 
+# A line that begins with anything but {, a blank, CR or LF comes after an empty one: as a connection's first byte it would be refused.
 # name, bytes, answers, does the connection end, number of descriptors sent with the first byte
 CASES = [
     ("not JSON", b"{oops\n", [malformed(None, "offset 1: expected a string key")], False, 0),
-    ("not an object", b"[1,2]\n", [malformed(None, "expected an object")], False, 0),
-    ("a bare word", b"hello\n", [malformed(None, "offset 0: expected a value")], False, 0),
+    ("not an object", b"\n[1,2]\n", [malformed(None, "expected an object")], False, 0),
+    ("a bare word", b"\nhello\n", [malformed(None, "offset 0: expected a value")], False, 0),
     ("only blanks", b"   \n", [malformed(None, "offset 3: expected a value")], False, 0),
     ("NUL in a string", b'{"id":1,"method":"a\\u0000b"}\n',
      [malformed(None, "offset 19: expected no \\u0000: strings with a NUL are refused")], False, 0),
@@ -91,7 +92,7 @@ CASES = [
     ("null id", b'{"id":null,"method":"list"}\n', [serde(None, "bad_id", "id: missing")], False, 0),
     ("fractional id", b'{"id":1.0,"method":"list"}\n', [serde(None, "bad_id", BAD_ID)], False, 0),
     ("negative id", b'{"id":-1,"method":"list"}\n', [serde(None, "bad_id", BAD_ID)], False, 0),
-    ("id above 2^53-1", b'{"id":9007199254740992,"method":"list"}\n', [serde(None, "bad_id", BAD_ID)], False, 0),
+    ("id above 2^64-1", b'{"id":18446744073709551616,"method":"list"}\n', [serde(None, "bad_id", BAD_ID)], False, 0),
     ("id of 65 bytes", b'{"id":"' + b"i" * 65 + b'","method":"list"}\n', [serde(None, "bad_id", BAD_ID)], False, 0),
     ("object as id", b'{"id":{},"method":"list"}\n', [serde(None, "bad_id", BAD_ID)], False, 0),
     ("id in use", b'{"id":7,"method":"events"}\n{"id":7,"method":"version"}\n',
@@ -129,7 +130,11 @@ CASES = [
     ("descriptors that nobody named", VERSION, [], True, 1),
     ("too many descriptors", b" ", [], True, 65),
     ("2 MiB in one line", BIG, [serde(None, "too_large", "the request is too large")], True, 0),
-    ("eight bad lines in a row", b"x\n" * 9, [malformed(None, "offset 0: expected a value")] * 8, True, 0),
+    ("HTTP at the beginning", b"GET / HTTP/1.1\r\n\r\n", [], True, 0),
+    ("a length at the beginning", b"\x00\x00\x00\x1c" + VERSION[:-1], [], True, 0),
+    ("a word at the beginning", b"x\n", [], True, 0),
+    ("a word at the beginning, with descriptors", b"x\n", [], True, 2),
+    ("eight bad lines in a row", b"\n" + b"x\n" * 9, [malformed(None, "offset 0: expected a value")] * 8, True, 0),
 ]
 
 
@@ -163,10 +168,10 @@ def run_case(case):
 def good_lines():
     """What must not be refused: CRLF, empty lines, exact ids, pipelining, a half-closed client."""
     client = Client()
-    client.send(b'\n\r\n{"id":9007199254740991,"method":"version"}\r\n{"id":"\\u00e9<","method":"version","params":null}\n')
+    client.send(b'\n\r\n{"id":18446744073709551615,"method":"version"}\r\n{"id":"\\u00e9<","method":"version","params":null}\n')
     client.sock.shutdown(socket.SHUT_WR)
     ids = [client.line()["id"], client.line()["id"]]
-    if ids != [9007199254740991, "\u00e9<"] or client.line() is not None:
+    if ids != [18446744073709551615, "\u00e9<"] or client.line() is not None:
         return "good lines: answered with ids %r" % ids
     client = Client()
     client.send(VERSION[:9])
@@ -174,10 +179,14 @@ def good_lines():
     if client.line() is not None:
         return "half a line and the end: not discarded"
     client = Client()
-    client.send(b"x\n" * 7 + VERSION + b"x\n" * 7 + VERSION)
+    client.send(b"\n" + b"x\n" * 7 + VERSION + b"x\n" * 7 + VERSION)
     got = [client.line() for _ in range(16)]
     if [a["id"] for a in got if a] != [None] * 7 + [99] + [None] * 7 + [99]:
         return "seven bad lines between good ones: %s" % json.dumps(got)
+    client = Client()
+    hello = client.call(1, "hello", {"protocol": 1})
+    if hello.get("result", {}).get("max_message") != 1048576:
+        return "hello: %s" % json.dumps(hello)
     client = Client()
     client.send(b"".join(b'{"id":%d,"method":"version"}\n' % i for i in range(500)))
     if [client.line()["id"] for _ in range(500)] != list(range(500)):

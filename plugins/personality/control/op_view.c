@@ -308,6 +308,8 @@ void ct_hello(struct ct_instance *instance, cloister_exchange *exchange, const c
         ct_answer_error(instance, exchange, &err);
         return;
     }
+    struct cloister_conn_info info = {CLOISTER_INIT(struct cloister_conn_info)};
+    instance->host->exchange->conn_info(instance->host->exchange->conn(exchange), &info);
     cloister_value *answer = values->new_object(), *list = values->new_array();
     if (list && values->append(list, values->new_string(CLOISTER_SV("control"))) < 0) {
         values->free(list);
@@ -315,7 +317,7 @@ void ct_hello(struct ct_instance *instance, cloister_exchange *exchange, const c
     }
     ct_set_u64(instance, &answer, "protocol", 1);
     set_server(instance, &answer);
-    ct_set_u64(instance, &answer, "max_message", 1048576);
+    ct_set_u64(instance, &answer, "max_message", info.largest_request);
     ct_set(instance, &answer, "profiles", list);
     (void)ct_answer(instance, exchange, answer);
 }

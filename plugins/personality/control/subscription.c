@@ -14,7 +14,8 @@ struct ct_subscription {
     char sandbox[CT_ID_MAX + 1];         /* "" = all */
     struct cloister_sv queue[QUEUE_MAX]; /* ring; host memory */
     uint32_t first, count;
-    uint64_t lost; /* behind the last queued one */
+    uint64_t missed; /* before the first queued one: no connection of this kind carries them */
+    uint64_t lost;   /* behind the last queued one */
 };
 
 static void subscription_free(struct ct_instance *instance, struct ct_subscription *subscription)
@@ -48,13 +49,48 @@ static bool enqueue(struct ct_subscription *subscription, struct cloister_sv tex
     return true;
 }
 
+/* The text is host memory. */
+static bool loss_text(struct ct_instance *instance, uint64_t size, struct cloister_sv *ret_text)
+{
+    const struct cloister_value_api *values = instance->host->value;
+    cloister_value *loss = values->new_object();
+    ct_set_text(instance, &loss, "kind", CLOISTER_SV("event_loss"));
+    ct_set_u64(instance, &loss, "size", size);
+    bool good = loss && values->print(loss, 0, ret_text) == 0;
+    values->free(loss);
+    return good;
+}
+
+/* Not taken now: `writable` or `exchange_gone` follows. */
+static bool waits(uint32_t pushed)
+{
+    return pushed == CLOISTER_PUSH_FULL || pushed == CLOISTER_PUSH_GONE;
+}
+
+static bool push_missed(struct ct_instance *instance, struct ct_subscription *subscription)
+{
+    struct cloister_sv text;
+    if (subscription->missed == 0)
+        return true;
+    if (!loss_text(instance, subscription->missed, &text))
+        return false;
+    uint32_t pushed = instance->host->exchange->push(subscription->exchange, text);
+    instance->host->value->free_text(text);
+    if (waits(pushed))
+        return false;
+    subscription->missed = 0;
+    return true;
+}
+
 static void flush(struct ct_instance *instance, struct ct_subscription *subscription)
 {
-    while (subscription->count > 0) {
+    while (push_missed(instance, subscription) && subscription->count > 0) {
         struct cloister_sv text = subscription->queue[subscription->first];
-        uint32_t result = instance->host->exchange->push(subscription->exchange, text);
-        if (result == CLOISTER_PUSH_FULL || result == CLOISTER_PUSH_GONE)
-            return; /* `writable` or `exchange_gone` follows */
+        uint32_t pushed = instance->host->exchange->push(subscription->exchange, text);
+        if (waits(pushed))
+            return;
+        if (pushed == CLOISTER_PUSH_TOO_BIG)
+            subscription->missed++;
         instance->host->value->free_text(text);
         subscription->first = (subscription->first + 1) % QUEUE_MAX;
         subscription->count--;
@@ -64,19 +100,11 @@ static void flush(struct ct_instance *instance, struct ct_subscription *subscrip
 /* A loss stands where the lost events would have stood: before anything later. */
 static void enqueue_loss(struct ct_instance *instance, struct ct_subscription *subscription)
 {
-    const struct cloister_value_api *values = instance->host->value;
     struct cloister_sv text;
-    cloister_value *loss = NULL;
-    if (subscription->lost == 0 || subscription->count == QUEUE_MAX)
+    if (subscription->lost == 0 || subscription->count == QUEUE_MAX || !loss_text(instance, subscription->lost, &text))
         return;
-    loss = values->new_object();
-    ct_set_text(instance, &loss, "kind", CLOISTER_SV("event_loss"));
-    ct_set_u64(instance, &loss, "size", subscription->lost);
-    if (loss && values->print(loss, 0, &text) == 0) {
-        (void)enqueue(subscription, text);
-        subscription->lost = 0;
-    }
-    values->free(loss);
+    (void)enqueue(subscription, text);
+    subscription->lost = 0;
 }
 
 static void deliver(struct ct_instance *instance, struct ct_subscription *subscription, const cloister_value *event)
@@ -164,12 +192,18 @@ bool ct_subscription_gone(struct ct_instance *instance, cloister_exchange *excha
 
 static bool read_filter(struct ct_params *params, struct ct_subscription *subscription)
 {
-    static const char *const known[] = {"sandbox", NULL};
+    static const char *const known[] = {"sandbox", "name", NULL};
     const struct cloister_host *host = params->instance->host;
     struct cloister_sandbox_info info = {CLOISTER_INIT(struct cloister_sandbox_info)};
-    struct cloister_sv id;
-    if (!ct_params_known(params, known) || !ct_text(params, "sandbox", &id))
+    struct cloister_sv id, name;
+    (void)ct_params_known(params, known);
+    bool by_id = ct_text(params, "sandbox", &id), by_name = ct_text(params, "name", &name);
+    if (by_id && by_name)
+        ct_wrong(params, "sandbox", "stands beside 'name'; one of them is wanted");
+    if (params->failed || (!by_id && !by_name))
         return !params->failed;
+    if (by_name && host->engine->find(host, name, &id, params->err) < 0)
+        return false;
     if (host->engine->info(host, id, &info, params->err) < 0)
         return false;
     if (info.id.size > CT_ID_MAX) {

@@ -39,6 +39,7 @@ struct cloister_exchange {
 
 static struct cloister_exchange exchanges[8];
 static uint32_t push_result;
+static uint64_t push_max;
 static unsigned pushes;
 static char last_push[1024];
 
@@ -60,6 +61,8 @@ static uint32_t push(cloister_exchange *exchange, struct cloister_sv body)
 {
     if (push_result != CLOISTER_PUSH_OK)
         return push_result;
+    if (body.size > push_max)
+        return CLOISTER_PUSH_TOO_BIG;
     pushes++;
     (void)snprintf(last_push, sizeof(last_push), "%.*s", (int)body.size, body.data);
     tell("%d:push %s\n", (int)(exchange - exchanges), last_push);
@@ -91,6 +94,12 @@ static cloister_conn *conn_of(const cloister_exchange *exchange)
     return (cloister_conn *)(uintptr_t)exchange;
 }
 
+static void conn_info(const cloister_conn *conn, struct cloister_conn_info *ret)
+{
+    (void)conn;
+    ret->largest_request = 4321;
+}
+
 static cloister_exchange *by_wire_id(const cloister_conn *conn, struct cloister_wire_id id)
 {
     (void)conn;
@@ -105,6 +114,7 @@ static const struct cloister_exchange_api exchange_api = {CLOISTER_INIT(struct c
                                                           .document = document,
                                                           .take_fd = take_fd,
                                                           .conn = conn_of,
+                                                          .conn_info = conn_info,
                                                           .by_wire_id = by_wire_id};
 
 /* ---- a fake engine with one sandbox, "known" ---- */
@@ -336,6 +346,8 @@ static int set_up(void **state)
     (void)state;
     story[0] = 0;
     push_result = CLOISTER_PUSH_OK;
+    push_max = 1024;
+    pushes = 0;
     memset(exchanges, 0, sizeof(exchanges));
     fake_host_init(&host);
     host.exchange = &exchange_api;
@@ -392,7 +404,7 @@ static const struct {
     {"health", "health", "{}", "0:200 {\"status\":\"ok\"}\n"},
     {"plugins", "plugins", "{}", "0:200 {\"plugins\":[{\"name\":\"p\"}]}\n"},
     {"hello", "hello", "{\"protocol\":1,\"client\":\"t\"}",
-     "0:200 {\"protocol\":1,\"server\":\"cloister/0.1.0\",\"max_message\":1048576,\"profiles\":[\"control\"]}\n"},
+     "0:200 {\"protocol\":1,\"server\":\"cloister/0.1.0\",\"max_message\":4321,\"profiles\":[\"control\"]}\n"},
     {"hello, another protocol", "hello", "{\"protocol\":2}", INVALID("key 'protocol': only version 1 is spoken here")},
     {"hello, another profile", "hello", "{\"profile\":\"lmi\"}", INVALID("key 'profile': expected one of control")},
     {"create", "create",
@@ -458,6 +470,12 @@ static const struct {
      "true,\"container\":\"main\",\"name\":\"\",\"status\":null,\"started_ms\":0},{\"process\":2,\"pid\":100,\"state\":"
      "\"running\",\"is_init\":false,\"container\":\"main\",\"name\":\"\",\"status\":null,\"started_ms\":0}],"
      "\"backend\":null}\n"},
+    {"events by id", "events", "{\"sandbox\":\"known\"}", "0:open 200 {}\n"},
+    {"events by name", "events", "{\"name\":\"known\"}", "0:open 200 {}\n"},
+    {"events by both", "events", "{\"name\":\"known\",\"sandbox\":\"known\"}",
+     INVALID("key 'sandbox': stands beside 'name'; one of them is wanted")},
+    {"events of nobody by name", "events", "{\"name\":\"nobody\"}",
+     "0:404 " ERROR_OF("no_such_entity", "no sandbox 'nobody'", "no_entity") "}\n"},
     {"events of nobody", "events", "{\"sandbox\":\"nobody\"}",
      "0:404 " ERROR_OF("no_such_entity", "no sandbox 'nobody'", "no_entity") "}\n"},
 };
@@ -568,16 +586,20 @@ static void emit(uint64_t sequence)
     personality->event(instance, &event);
 }
 
+static const char one_event[] =
+    "{\"sequence\":1,\"kind\":\"exit\",\"service\":\"s\",\"sandbox\":\"known\",\"name\":\"n\",\"container\":\"main\","
+    "\"process\":2,\"is_init\":false,\"status\":{\"kind\":\"exited\",\"code\":0,\"oom\":false,\"core\":false,\"real_"
+    "ns\":1},"
+    "\"state\":null,\"cause\":null,\"real_ms\":2}";
+
 static void test_events(void **state)
 {
+    char want[512];
     (void)state;
     request(0, "events", "{}");
     emit(1);
-    assert_string_equal(
-        story, "0:open 200 {}\n0:push {\"sequence\":1,\"kind\":\"exit\",\"service\":\"s\",\"sandbox\":\"known\","
-               "\"name\":\"n\",\"container\":\"main\",\"process\":2,\"is_init\":false,\"status\":{\"kind\":"
-               "\"exited\",\"code\":0,\"oom\":false,\"core\":false,\"real_ns\":1},\"state\":null,\"cause\":null,"
-               "\"real_ms\":2}\n");
+    (void)snprintf(want, sizeof(want), "0:open 200 {}\n0:push %s\n", one_event);
+    assert_string_equal(story, want);
     request(1, "unsubscribe", "{\"sub\":3}");
     assert_true(strstr(story, "1:404"));
     story[0] = 0;
@@ -605,6 +627,28 @@ static void test_event_loss(void **state)
     emit(2000);
     assert_int_equal(pushes, 1026);
     assert_int_equal(strncmp(last_push, "{\"sequence\":2000,", 17), 0);
+}
+
+/* What the connection cannot carry is told as lost, in its place. */
+static void test_event_too_big(void **state)
+{
+    (void)state;
+    request(0, "events", "{}");
+    push_result = CLOISTER_PUSH_FULL;
+    emit(1);
+    emit(222222222222);
+    emit(3);
+    push_result = CLOISTER_PUSH_OK;
+    push_max = strlen(one_event);
+    story[0] = 0;
+    personality->writable(instance, &exchanges[0]);
+    assert_int_equal(pushes, 3);
+    char *loss = strstr(story, "0:push {\"kind\":\"event_loss\",\"size\":1}\n");
+    assert_non_null(loss);
+    assert_true(strstr(story, "\"sequence\":1,") < loss && strstr(story, "\"sequence\":3,") > loss);
+    story[0] = 0;
+    emit(222222222222); /* the last one */
+    assert_string_equal(story, "0:push {\"kind\":\"event_loss\",\"size\":1}\n");
 }
 
 static const struct {
@@ -645,7 +689,8 @@ static void test_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases), CASE(test_completions), CASE(test_descriptors), CASE(test_wait_releases),
-        CASE(test_client_goes),       CASE(test_events),      CASE(test_event_loss),  cmocka_unit_test(test_faults)};
+        cmocka_unit_test(test_cases), CASE(test_completions),   CASE(test_descriptors),
+        CASE(test_wait_releases),     CASE(test_client_goes),   CASE(test_events),
+        CASE(test_event_loss),        CASE(test_event_too_big), cmocka_unit_test(test_faults)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,6 +56,7 @@ struct uj_conn {
     bool over;     /* lost was reported */
     bool eof, eof_told;
     bool reading, parsing, resume_posted;
+    bool begun; /* its first byte was ours */
 
     char *in;
     uint64_t in_size, in_capacity, in_scanned;
@@ -67,8 +68,9 @@ struct uj_conn {
     struct uj_wire *wires;
 
     uint64_t half_deadline;  /* 0 = no half request */
-    uint64_t stall_deadline; /* 0 = nothing waits */
-    uint64_t stall_sent;     /* sent when the deadline was set */
+    uint64_t stall_deadline; /* of the next look, 0 = nothing waits */
+    uint64_t stall_sent;     /* sent at the last look */
+    uint64_t stall_since;    /* when sent was last seen to grow */
     uint64_t answer_end;     /* position in the output behind the last answer */
     bool want_room;          /* a push was refused */
     bool sent_posted;
@@ -107,7 +109,7 @@ void uj_input_drop(struct uj_conn *conn);
 uint32_t uj_output_answer(struct uj_conn *conn, struct uj_wire *wire, const struct cloister_answer *answer, bool open);
 uint32_t uj_output_push(struct uj_conn *conn, struct uj_wire *wire, struct cloister_sv body);
 void uj_output_drained(struct uj_conn *conn);
-/* The stall deadline has passed: goes on, or ends the connection. */
+/* Looks whether the peer takes what waits: goes on, or ends the connection. */
 void uj_output_stalled(struct uj_conn *conn, uint64_t now);
 
 #endif

@@ -9,6 +9,11 @@ static bool is(struct cloister_sv text, const char *word)
     return text.size == strlen(word) && memcmp(text.data, word, text.size) == 0;
 }
 
+bool uj_begins(char first)
+{
+    return first == '{' || first == ' ' || first == '\r' || first == '\n';
+}
+
 enum uj_cut uj_cut_line(struct cloister_sv input, uint64_t scan, uint64_t max, struct cloister_sv *ret_line,
                         uint64_t *ret_used)
 {
@@ -41,8 +46,7 @@ static void read_id(const struct cloister_value_api *values, struct uj_frame *fr
     struct cloister_sv digits, text;
     uint64_t number;
     /* "1.0", "1e3" and "-0" are integers to some: they cannot be echoed digit by digit, so they are none to us. */
-    if (values->number(id, &digits) == 0 && digits.size > 0 && digits.data[0] != '-' && values->u64(id, &number) == 0 &&
-        number <= UJ_ID_NUMBER_MAX) {
+    if (values->number(id, &digits) == 0 && digits.size > 0 && digits.data[0] != '-' && values->u64(id, &number) == 0) {
         frame->id.kind = CLOISTER_ID_U64;
         frame->id.number = number;
     } else if (values->string(id, &text) == 0 && text.size <= UJ_ID_TEXT_MAX) {
@@ -59,7 +63,7 @@ static void check_id(const struct cloister_value_api *values, struct uj_frame *f
     if (type == CLOISTER_VALUE_NONE || type == CLOISTER_VALUE_NULL)
         fault(frame, CLOISTER_FAULT_BAD_ID, "id: missing");
     else
-        fault(frame, CLOISTER_FAULT_BAD_ID, "id: expected an integer from 0 to 2^53-1 or a string of at most 64 bytes");
+        fault(frame, CLOISTER_FAULT_BAD_ID, "id: expected an integer from 0 to 2^64-1 or a string of at most 64 bytes");
 }
 
 static void check_keys(const struct cloister_value_api *values, struct uj_frame *frame)

@@ -9,7 +9,6 @@
 #include <cloister/value.h>
 
 #define UJ_ROLES_MAX 32u
-#define UJ_ID_NUMBER_MAX ((1ull << 53) - 1)
 #define UJ_ID_TEXT_MAX 64u
 #define UJ_TEXT_MAX 256u
 
@@ -28,6 +27,9 @@ struct uj_frame {
 };
 
 enum uj_cut { UJ_CUT_LINE = 0, UJ_CUT_MORE = 1, UJ_CUT_TOO_LONG = 2 };
+
+/* May a connection in this protocol begin with this byte? */
+bool uj_begins(char first);
 
 /*
  * The first line of input, without its end ("\n" or "\r\n"). scan: bytes known to hold no newline. LINE: *ret_line, and

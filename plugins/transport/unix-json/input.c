@@ -252,6 +252,14 @@ void uj_input_data(void *ctx, struct cloister_sv bytes, const int32_t *fds, uint
         close_all(fds, fd_count);
         return;
     }
+    if (!conn->begun && bytes.size > 0) {
+        conn->begun = uj_begins(bytes.data[0]);
+        if (!conn->begun) { /* some other protocol: what we could answer would not be understood */
+            close_all(fds, fd_count);
+            uj_conn_over(conn, CLOISTER_EOF, 0, "its first byte begins no request of this protocol");
+            return;
+        }
+    }
     if (fd_count > conn->limits->descriptors - conn->queued) {
         close_all(fds, fd_count);
         uj_conn_over(conn, CLOISTER_EOF, 0, "too many descriptors without a request");

@@ -7,6 +7,8 @@
 
 #include "conn.h"
 
+#define STALL_LOOKS 16u /* in the time that an answer may wait */
+
 /* A newline inside a body would end the frame early; between JSON's tokens, and a newline can be nowhere else, a blank
  * is the same. */
 static void one_line(char *text, uint64_t size)
@@ -39,13 +41,21 @@ static int32_t write_frame(struct uj_conn *conn, struct cloister_sv head, struct
     return result;
 }
 
+/* The stream does not tell of progress, so it is looked for: often enough that the limit counts from the last one. */
+static void look_again(struct uj_conn *conn, uint64_t now)
+{
+    uint64_t soon = now + conn->limits->stall_ns / STALL_LOOKS, end = conn->stall_since + conn->limits->stall_ns;
+    conn->stall_deadline = soon < end ? soon : end;
+}
+
 static void watch_stall(struct uj_conn *conn)
 {
     conn->answer_end = position(conn);
     if (conn->stall_deadline || conn->host->stream->queued(conn->stream) == 0)
         return;
     conn->stall_sent = conn->host->stream->sent(conn->stream);
-    conn->stall_deadline = conn->host->system->now_mono() + conn->limits->stall_ns;
+    conn->stall_since = conn->host->system->now_mono();
+    look_again(conn, conn->stall_since);
     uj_conn_set_timer(conn);
 }
 
@@ -55,12 +65,14 @@ void uj_output_stalled(struct uj_conn *conn, uint64_t now)
     conn->stall_deadline = 0;
     if (sent >= conn->answer_end)
         return; /* what waits is pushes: their queue has its own way of losing */
-    if (sent == conn->stall_sent) {
+    if (sent != conn->stall_sent) {
+        conn->stall_sent = sent;
+        conn->stall_since = now;
+    } else if (now - conn->stall_since >= conn->limits->stall_ns) {
         uj_conn_over(conn, CLOISTER_ABORTED, 0, "an answer was not taken");
         return;
     }
-    conn->stall_sent = sent;
-    conn->stall_deadline = now + conn->limits->stall_ns;
+    look_again(conn, now);
 }
 
 uint32_t uj_output_answer(struct uj_conn *conn, struct uj_wire *wire, const struct cloister_answer *answer, bool open)

@@ -24,8 +24,10 @@ static const struct {
     const char *text; /* part of the fault's text */
 } cases[] = {
     {"number", "{\"id\":7,\"method\":\"m\"}", 0, false, CLOISTER_ID_U64, 7, ""},
-    {"largest number", "{\"id\":9007199254740991,\"method\":\"m\"}", 0, false, CLOISTER_ID_U64, 9007199254740991, ""},
-    {"number above", "{\"id\":9007199254740992,\"method\":\"m\"}", CLOISTER_FAULT_BAD_ID, false, 0, 0, "2^53-1"},
+    {"number above 2^53", "{\"id\":9007199254740993,\"method\":\"m\"}", 0, false, CLOISTER_ID_U64, 9007199254740993,
+     ""},
+    {"largest number", "{\"id\":18446744073709551615,\"method\":\"m\"}", 0, false, CLOISTER_ID_U64, UINT64_MAX, ""},
+    {"number above", "{\"id\":18446744073709551616,\"method\":\"m\"}", CLOISTER_FAULT_BAD_ID, false, 0, 0, "2^64-1"},
     {"text", "{\"id\":\"7\",\"method\":\"m\"}", 0, false, CLOISTER_ID_TEXT, 0, ""},
     {"empty text", "{\"id\":\"\",\"method\":\"m\"}", 0, false, CLOISTER_ID_TEXT, 0, ""},
     {"no id", "{\"method\":\"m\"}", CLOISTER_FAULT_BAD_ID, false, 0, 0, "id: missing"},

@@ -160,6 +160,11 @@ static void receive(const char *text)
 
 #define LINE(id, method) "{\"id\":" #id ",\"method\":\"" method "\"}\n"
 
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) != -1;
+}
+
 /* ---- frames in and out ---- */
 
 static void test_envelope(void **state)
@@ -176,6 +181,25 @@ static void test_envelope(void **state)
     assert_int_equal(answer(NULL, 403, "{}", 1), CLOISTER_PUSH_OK); /* of the connection as a whole */
     assert_string_equal(fake_stream_read(stream), "{\"id\":null,\"error\":{}}\n");
     assert_true(strstr(story, "lost(1 -)"));
+}
+
+static void test_largest_id(void **state)
+{
+    (void)state;
+    receive("{\"id\":18446744073709551615,\"method\":\"a\"}\n{\"id\":18446744073709551616,\"method\":\"b\"}\n");
+    assert_string_equal(story, "head(a) fault(6) ");
+    (void)answer(seen.wire[0], 200, "{}", 0);
+    assert_string_equal(fake_stream_read(stream),
+                        "{\"id\":null,\"error\":0}\n{\"id\":18446744073709551615,\"result\":{}}\n");
+}
+
+static void test_limits(void **state)
+{
+    struct cloister_transport_limits limits = {CLOISTER_INIT(struct cloister_transport_limits)};
+    (void)state;
+    transport->limits(instance, &limits);
+    assert_int_equal(limits.largest_request, 1048576);
+    assert_int_equal(limits.largest_answer, 4194304);
 }
 
 static void test_too_big_then_small(void **state)
@@ -264,6 +288,23 @@ static void test_stalled_answer(void **state)
     assert_int_equal(answer(seen.wire[1], 200, "{}", 0), CLOISTER_PUSH_GONE);
 }
 
+/* The limit counts from the last progress, give or take one look. */
+static void test_stall_after_progress(void **state)
+{
+    (void)state;
+    receive(LINE(1, "a"));
+    stream->stuck = true;
+    (void)answer(seen.wire[0], 200, "{}", 0);
+    stream->taken++;
+    for (int second = 0; second < 34; second++) {
+        if (second == 30)
+            assert_null(strstr(story, "lost"));
+        fake_now += 1000000000u;
+        fake_turn();
+    }
+    assert_true(strstr(story, "lost(2 an answer was not taken)"));
+}
+
 static void test_unsent_output(void **state)
 {
     char *body = calloc(1, (512u << 10) + 1);
@@ -288,6 +329,7 @@ static void test_unsent_output(void **state)
 static void test_eight_bad_lines(void **state)
 {
     (void)state;
+    receive(LINE(0, "first"));
     for (int i = 0; i < 7; i++)
         receive("x\n");
     receive(LINE(1, "a"));
@@ -298,6 +340,30 @@ static void test_eight_bad_lines(void **state)
     assert_true(strstr(story, "lost(1 -)"));
     receive(LINE(2, "b"));
     assert_null(strstr(story, "head(b)"));
+}
+
+static void test_first_byte(void **state)
+{
+    static const struct {
+        const char *name;
+        char byte;
+        bool ours;
+    } firsts[] = {{"object", '{', true}, {"blank", ' ', true},       {"CR", '\r', true},   {"LF", '\n', true},
+                  {"HTTP", 'G', false},  {"length", 0, false},       {"word", 'x', false}, {"array", '[', false},
+                  {"quote", '"', false}, {"high", (char)0xff, false}};
+    for (size_t i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+        int next = dup(2);
+        assert_int_equal(set_up(state), 0);
+        stream->reader.data(stream->ctx, (struct cloister_sv){&firsts[i].byte, 1}, &next, 1);
+        bool lost = strcmp(story, "lost(1 its first byte begins no request of this protocol) ") == 0;
+        if (lost == firsts[i].ours || is_open(next) != firsts[i].ours || *fake_stream_read(stream))
+            fail_msg("case '%s': %s", firsts[i].name, story);
+        (void)tear_down(state);
+    }
+    assert_int_equal(set_up(state), 0);
+    receive(" ");
+    receive("x\n" LINE(1, "a")); /* only the first one counts */
+    assert_string_equal(story, "fault(3) head(a) ");
 }
 
 static void test_too_long(void **state)
@@ -373,11 +439,6 @@ static void test_drain_flushes(void **state)
 }
 
 /* ---- descriptors ---- */
-
-static bool is_open(int fd)
-{
-    return fcntl(fd, F_GETFD) != -1;
-}
 
 #define WITH_FDS(id, roles) "{\"id\":" #id ",\"method\":\"e\",\"fds\":[" roles "]}\n"
 
@@ -474,12 +535,16 @@ static void test_probe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {CASE(test_envelope),
+                                       CASE(test_largest_id),
+                                       CASE(test_limits),
                                        CASE(test_too_big_then_small),
                                        CASE(test_id_in_use),
                                        CASE(test_pushes),
                                        CASE(test_slow_reader),
                                        CASE(test_stalled_answer),
+                                       CASE(test_stall_after_progress),
                                        CASE(test_unsent_output),
+                                       CASE(test_first_byte),
                                        CASE(test_eight_bad_lines),
                                        CASE(test_too_long),
                                        CASE(test_half_request),

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "conn.h"
+#include "frame.h"
 
 enum {
     OPTION_MESSAGE,
@@ -117,6 +118,7 @@ static void limits(void *instance, struct cloister_transport_limits *ret)
     const struct uj_instance *self = instance;
     ret->capabilities = CLOISTER_TRANSPORT_FDS | CLOISTER_TRANSPORT_PUSH;
     ret->largest_answer = self->limits.answer;
+    ret->largest_request = self->limits.message;
 }
 
 static uint32_t probe(void *instance, struct cloister_sv first)
@@ -124,8 +126,7 @@ static uint32_t probe(void *instance, struct cloister_sv first)
     (void)instance;
     if (first.size == 0)
         return CLOISTER_PROBE_MORE;
-    char byte = first.data[0];
-    return byte == '{' || byte == ' ' || byte == '\r' || byte == '\n' ? CLOISTER_PROBE_YES : CLOISTER_PROBE_NO;
+    return uj_begins(first.data[0]) ? CLOISTER_PROBE_YES : CLOISTER_PROBE_NO;
 }
 
 static int32_t attach(void *instance, cloister_conn *conn, cloister_stream *stream, uint32_t role, void **ret_state)
