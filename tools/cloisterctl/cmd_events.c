@@ -95,13 +95,13 @@ static int subscribe(const struct ctl_context *context, const char *target, stru
 static int command_events(struct ctl_context *context, int argc, char **argv)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
-    int code = ctl_show_options(context, &ctl_command_events, argc, argv, NULL);
+    int code = ctl_show_options(context, &ctl_command_events, argc, argv);
 
     if (code == 0 && optind + 1 < argc)
-        code = ctl_misused(&ctl_command_events, CTL_EXIT_USAGE, "give at most one container");
+        code = ctl_misused(context, &ctl_command_events, CTL_EXIT_USAGE, "give at most one container");
     if (code != 0)
         return code;
-    return subscribe(context, argv[optind], &err) < 0 ? ctl_fail("events", &err, CTL_EXIT_FAILED) : 0;
+    return subscribe(context, argv[optind], &err) < 0 ? ctl_fail(context, "events", &err, CTL_EXIT_FAILED) : 0;
 }
 
 const struct ctl_command ctl_command_events = {

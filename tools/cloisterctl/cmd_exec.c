@@ -5,71 +5,46 @@
 #include "core/util/mem.h"
 #include "core/util/sv.h"
 #include "ctl.h"
+#include "process.h"
 #include "session.h"
 #include "spec.h"
-#include "words.h"
 #include <getopt.h>
-#include <stdio.h>
+#include <string.h>
 
 struct exec_flags {
-    struct ctl_process_options process;
-    struct ctl_words env;
+    struct ctl_process_flags process;
     const char *target;
     const char *profile;
-    bool detach;
 };
 
-enum { OPT_PROFILE = 256 };
+enum { OPT_PROFILE = CTL_OPTION_JSON + 1 };
 
 static const struct option long_options[] = {
-    {"user", required_argument, NULL, 'u'},
-    {"env", required_argument, NULL, 'e'},
-    {"workdir", required_argument, NULL, 'w'},
     {"profile", required_argument, NULL, OPT_PROFILE},
-    {"detach", no_argument, NULL, 'd'},
-    {"json", no_argument, NULL, 'j'},
-    {NULL, 0, NULL, 0},
+    CTL_PROCESS_LONG,
 };
-
-static int take_option(struct ctl_context *context, struct exec_flags *flags, int option, char *const *argv)
-{
-    if (option == 'u')
-        flags->process.user = optarg;
-    else if (option == 'w')
-        flags->process.workdir = optarg;
-    else if (option == OPT_PROFILE)
-        flags->profile = optarg;
-    else if (option == 'd')
-        flags->detach = true;
-    else if (option == 'j')
-        context->json = true;
-    else if (option != 'e')
-        return ctl_bad_option(&ctl_command_exec, CTL_EXIT_OURS, option, argv);
-    else if (ctl_words_add(&flags->env, optarg) < 0)
-        return ctl_misused(&ctl_command_exec, CTL_EXIT_OURS, "no memory");
-    return 0;
-}
 
 static int parse_flags(struct ctl_context *context, int argc, char **argv, struct exec_flags *flags)
 {
     int option, code = 0;
 
-    while (code == 0 && (option = getopt_long(argc, argv, "+:u:e:w:dj", long_options, NULL)) != -1)
-        code = take_option(context, flags, option, argv);
+    while (code == 0 && (option = getopt_long(argc, argv, CTL_PROCESS_SHORT, long_options, NULL)) != -1) {
+        if (option == OPT_PROFILE)
+            flags->profile = optarg;
+        else
+            code = ctl_process_option(context, &ctl_command_exec, &flags->process, option, long_options, argv);
+    }
     if (code != 0)
         return code;
-    flags->process.env = flags->env.items;
-    flags->process.env_count = flags->env.count;
     if (optind < argc)
         flags->target = argv[optind++];
     /* getopt stopped at NAME, so a "--" behind it is still there. */
-    if (optind < argc && argv[optind][0] == '-' && argv[optind][1] == '-' && !argv[optind][2])
+    if (optind < argc && strcmp(argv[optind], "--") == 0)
         optind++;
-    if (optind < argc)
-        flags->process.command = argv + optind;
-    if (!flags->target || !flags->process.command)
-        return ctl_misused(&ctl_command_exec, CTL_EXIT_OURS, "give the container's name, then -- and the program");
-    return 0;
+    if (optind >= argc)
+        return ctl_misused(context, &ctl_command_exec, CTL_EXIT_OURS,
+                           "give the container's name, then -- and the program");
+    return ctl_process_options_end(context, &ctl_command_exec, &flags->process, argc, argv);
 }
 
 /* How init was started, from the container's label; else from the profile (the daemon knows no default of its own). */
@@ -103,33 +78,13 @@ static int compose(const struct exec_flags *flags, const cloister_value *sandbox
     int failed = base_process(flags, sandbox, &process, err);
 
     if (failed == 0)
-        failed = ctl_process_edit(process, &flags->process, err);
+        failed = ctl_process_edit(process, &flags->process.options, err);
     if (failed == 0 && (cl_value_set_cstr(params, "id", cl_value_new_cstr(id)) < 0 ||
                         cl_value_set_cstr(params, "process", cl_steal_ptr(&process)) < 0))
         failed = ctl_no_memory(err);
     if (failed == 0)
         *ret_params = cl_steal_ptr(&params);
     return failed;
-}
-
-static int finish(struct ctl_context *context, const struct exec_flags *flags, struct ctl_session *session,
-                  const char *id, const cloister_value *result, struct cloister_error *err, int *ret_code)
-{
-    CL_FREE char *text = NULL;
-    uint64_t process, pid = 0;
-    size_t size;
-
-    (void)cl_value_u64(cl_value_get_cstr(result, "pid"), &pid);
-    if (cl_value_u64(cl_value_get_cstr(result, "process"), &process) < 0)
-        return cl_error_set(err, CLOISTER_PROTOCOL, 0, NULL, NULL, "the daemon's answer names no process");
-    int failed = ctl_session_started(session, id, process, err);
-    if (failed < 0 || !flags->detach)
-        return failed < 0 ? failed : ctl_session_wait(session, "exec", ret_code, err);
-    if (context->json && cl_value_print(result, false, &text, &size) == 0)
-        (void)puts(text);
-    else
-        (void)printf("%llu\n", (unsigned long long)pid);
-    return 0;
 }
 
 static int exec_program(struct ctl_context *context, const struct exec_flags *flags, struct cloister_error *err,
@@ -139,8 +94,6 @@ static int exec_program(struct ctl_context *context, const struct exec_flags *fl
     CTL_SESSION_CLEANUP struct ctl_session session = CTL_SESSION_INIT;
     CL_VALUE_CLEANUP cloister_value *sandbox = NULL;
     CL_VALUE_CLEANUP cloister_value *params = NULL;
-    CL_VALUE_CLEANUP cloister_value *result = NULL;
-    struct ctl_fds fds = {.count = 0};
     int failed = ctl_client_connect(&client, context->socket, err);
 
     if (failed == 0)
@@ -148,26 +101,25 @@ static int exec_program(struct ctl_context *context, const struct exec_flags *fl
     if (failed < 0)
         return failed;
     const char *id = cl_value_cstr(cl_value_get_cstr(sandbox, "id"));
-    failed = compose(flags, sandbox, id ? id : "", &params, err);
+    if (!id)
+        return cl_error_set(err, CLOISTER_PROTOCOL, 0, NULL, NULL, "the daemon's answer names no sandbox");
+    failed = compose(flags, sandbox, id, &params, err);
     if (failed == 0)
-        failed = ctl_session_begin(&session, &client, err);
-    if (failed < 0)
-        return failed;
-    if (!flags->detach)
-        ctl_fds_standard(&fds);
-    failed = ctl_session_call(&session, "exec", cl_steal_ptr(&params), &fds, &result, err);
-    return failed < 0 ? failed : finish(context, flags, &session, id, result, err, ret_code);
+        failed = ctl_session_begin(&session, context, "exec", &client, err);
+    if (failed == 0)
+        failed = ctl_process_run(&session, &flags->process, "exec", cl_steal_ptr(&params), id, err, ret_code);
+    return failed;
 }
 
 static int command_exec(struct ctl_context *context, int argc, char **argv)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
-    struct exec_flags flags = {.detach = false};
+    struct exec_flags flags = {.target = NULL};
     int code = parse_flags(context, argc, argv, &flags);
 
     if (code == 0 && exec_program(context, &flags, &err, &code) < 0)
-        code = ctl_fail("exec", &err, ctl_session_error_code(&err));
-    ctl_words_free(&flags.env);
+        code = ctl_fail(context, "exec", &err, ctl_session_error_code(&err));
+    ctl_process_flags_free(&flags.process);
     return code;
 }
 
@@ -185,7 +137,8 @@ const struct ctl_command ctl_command_exec = {
         "  -e, --env NAME=VALUE   or NAME alone: its value here; may be given again\n"
         "  -w, --workdir PATH     current directory of the program\n"
         "      --profile NAME     take capabilities and limits from this profile instead\n"
+        "  -i, --interactive      what happens anyway: PROGRAM's input is ours; there is no -t, a terminal, yet\n"
         "  -d, --detach           print the pid and return; input and output are /dev/null\n"
-        "      --json             with --detach: print a JSON object\n",
+        "      --json             errors and, with --detach, the answer as JSON objects\n",
     .run = command_exec,
 };

@@ -79,36 +79,67 @@ static void keep_running(cloister_value *list)
     }
 }
 
-static int no_words(const struct ctl_command *command, int argc, char **argv)
+static int no_words(const struct ctl_context *context, const struct ctl_command *command, int argc, char **argv)
 {
-    return optind < argc ? ctl_misused(command, CTL_EXIT_USAGE, "'%s' is one word too many", argv[optind]) : 0;
+    return optind < argc ? ctl_misused(context, command, CTL_EXIT_USAGE, "'%s' is one word too many", argv[optind]) : 0;
+}
+
+static int print_ids(const cloister_value *result)
+{
+    for (const cloister_value *sandbox = cl_value_first(cl_value_get_cstr(result, "sandboxes")); sandbox;
+         sandbox = cl_value_next(sandbox))
+        (void)puts(ctl_show_text(sandbox, "id"));
+    return 0;
+}
+
+static int ps_options(struct ctl_context *context, int argc, char **argv, bool *ret_all, bool *ret_quiet)
+{
+    static const struct option long_options[] = {{"all", no_argument, NULL, 'a'},
+                                                 {"quiet", no_argument, NULL, 'q'},
+                                                 {"json", no_argument, NULL, CTL_OPTION_JSON},
+                                                 {NULL, 0, NULL, 0}};
+    int option;
+
+    while ((option = getopt_long(argc, argv, ":aq", long_options, NULL)) != -1) {
+        if (option == 'a')
+            *ret_all = true;
+        else if (option == 'q')
+            *ret_quiet = true;
+        else if (option == CTL_OPTION_JSON)
+            context->json = true;
+        else
+            return ctl_bad_option(context, &ctl_command_ps, CTL_EXIT_USAGE, option, long_options, argv);
+    }
+    if (*ret_quiet && context->json)
+        return ctl_misused(context, &ctl_command_ps, CTL_EXIT_USAGE, "either --quiet or --json");
+    return no_words(context, &ctl_command_ps, argc, argv);
 }
 
 static int command_ps(struct ctl_context *context, int argc, char **argv)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
     CL_VALUE_CLEANUP cloister_value *result = NULL;
-    bool all = false;
-    int code = ctl_show_options(context, &ctl_command_ps, argc, argv, &all);
+    bool all = false, quiet = false;
+    int code = ps_options(context, argc, argv, &all, &quiet);
 
-    if (code == 0)
-        code = no_words(&ctl_command_ps, argc, argv);
     if (code != 0)
         return code;
     int failed = ctl_show_ask(context, "list", NULL, &result, &err);
     if (failed == 0 && !all)
         keep_running(cl_value_get_cstr(result, "sandboxes"));
-    if (failed == 0)
+    if (failed == 0 && quiet)
+        failed = print_ids(result);
+    else if (failed == 0)
         failed = context->json ? ctl_show_json(result, false, &err) : print_sandboxes(result, &err);
-    return failed < 0 ? ctl_fail("ps", &err, CTL_EXIT_FAILED) : 0;
+    return failed < 0 ? ctl_fail(context, "ps", &err, CTL_EXIT_FAILED) : 0;
 }
 
 static int command_inspect(struct ctl_context *context, int argc, char **argv)
 {
-    int code = ctl_show_options(context, &ctl_command_inspect, argc, argv, NULL);
+    int code = ctl_show_options(context, &ctl_command_inspect, argc, argv);
 
     if (code == 0 && optind + 1 != argc)
-        code = ctl_misused(&ctl_command_inspect, CTL_EXIT_USAGE, "give one container, by name or id");
+        code = ctl_misused(context, &ctl_command_inspect, CTL_EXIT_USAGE, "give one container, by name or id");
     return code != 0 ? code : ctl_show(context, &ctl_command_inspect, "inspect", argv[optind], NULL);
 }
 
@@ -133,10 +164,10 @@ static int print_plugins(const cloister_value *result, struct cloister_error *er
 
 static int command_plugins(struct ctl_context *context, int argc, char **argv)
 {
-    int code = ctl_show_options(context, &ctl_command_plugins, argc, argv, NULL);
+    int code = ctl_show_options(context, &ctl_command_plugins, argc, argv);
 
     if (code == 0)
-        code = no_words(&ctl_command_plugins, argc, argv);
+        code = no_words(context, &ctl_command_plugins, argc, argv);
     return code != 0 ? code : ctl_show(context, &ctl_command_plugins, "plugins", NULL, print_plugins);
 }
 
@@ -150,20 +181,21 @@ static int print_version(const cloister_value *result, struct cloister_error *er
 
 static int command_version(struct ctl_context *context, int argc, char **argv)
 {
-    int code = ctl_show_options(context, &ctl_command_version, argc, argv, NULL);
+    int code = ctl_show_options(context, &ctl_command_version, argc, argv);
 
     if (code == 0)
-        code = no_words(&ctl_command_version, argc, argv);
+        code = no_words(context, &ctl_command_version, argc, argv);
     return code != 0 ? code : ctl_show(context, &ctl_command_version, "version", NULL, print_version);
 }
 
 const struct ctl_command ctl_command_ps = {
     .name = "ps",
     .summary = "list containers",
-    .usage = "cloisterctl ps [-a] [--json]\n"
+    .usage = "cloisterctl ps [-a] [-q | --json]\n"
              "\n"
-             "  -a, --all    also those whose program has ended\n"
-             "      --json   the list as one JSON object\n",
+             "  -a, --all     also those whose program has ended\n"
+             "  -q, --quiet   only ids\n"
+             "      --json    the list as one JSON object\n",
     .run = command_ps,
 };
 

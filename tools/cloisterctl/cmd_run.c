@@ -4,31 +4,27 @@
 #include "core/error/error.h"
 #include "core/util/mem.h"
 #include "ctl.h"
+#include "parse.h"
+#include "process.h"
 #include "session.h"
 #include "spec.h"
-#include "words.h"
 #include <getopt.h>
-#include <stdio.h>
-#include <string.h>
 
 struct run_flags {
+    struct ctl_process_flags process;
     struct ctl_run_options options;
-    struct ctl_words env;
-    struct ctl_words mounts;
-    bool detach;
+    cloister_value *mounts;
     bool remove;
 };
 
 enum {
-    OPT_ROOTFS = 256,
+    OPT_ROOTFS = CTL_OPTION_JSON + 1,
     OPT_BUNDLE,
     OPT_PROFILE,
     OPT_WRITABLE,
-    OPT_MEMORY,
     OPT_CPUS,
     OPT_PIDS,
     OPT_MOUNT,
-    OPT_HOSTNAME,
     OPT_NAME,
     OPT_RM
 };
@@ -38,19 +34,15 @@ static const struct option long_options[] = {
     {"bundle", required_argument, NULL, OPT_BUNDLE},
     {"profile", required_argument, NULL, OPT_PROFILE},
     {"writable", no_argument, NULL, OPT_WRITABLE},
-    {"memory", required_argument, NULL, OPT_MEMORY},
+    {"memory", required_argument, NULL, 'm'},
     {"cpus", required_argument, NULL, OPT_CPUS},
     {"pids", required_argument, NULL, OPT_PIDS},
-    {"user", required_argument, NULL, 'u'},
-    {"env", required_argument, NULL, 'e'},
-    {"workdir", required_argument, NULL, 'w'},
+    {"volume", required_argument, NULL, 'v'},
     {"mount", required_argument, NULL, OPT_MOUNT},
-    {"hostname", required_argument, NULL, OPT_HOSTNAME},
+    {"hostname", required_argument, NULL, 'h'},
     {"name", required_argument, NULL, OPT_NAME},
     {"rm", no_argument, NULL, OPT_RM},
-    {"detach", no_argument, NULL, 'd'},
-    {"json", no_argument, NULL, 'j'},
-    {NULL, 0, NULL, 0},
+    CTL_PROCESS_LONG,
 };
 
 /* Options whose argument is kept as it is. NULL = another one. */
@@ -63,48 +55,51 @@ static const char **text_option(struct ctl_run_options *options, int option)
         return &options->bundle;
     case OPT_PROFILE:
         return &options->profile;
-    case OPT_MEMORY:
+    case 'm':
         return &options->memory;
     case OPT_CPUS:
         return &options->cpus;
     case OPT_PIDS:
         return &options->pids;
-    case OPT_HOSTNAME:
+    case 'h':
         return &options->hostname;
     case OPT_NAME:
         return &options->name;
-    case 'u':
-        return &options->process.user;
-    case 'w':
-        return &options->process.workdir;
     default:
         return NULL;
     }
 }
 
 /* 0, or an exit code. */
+static int add_mount(const struct ctl_context *context, struct run_flags *flags, int option)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    cloister_value *mount;
+    int failed = option == 'v' ? ctl_parse_volume(optarg, &mount, &err) : ctl_parse_mount(optarg, &mount, &err);
+
+    if (failed == 0 && !flags->mounts)
+        flags->mounts = cl_value_new_array();
+    if (failed == 0 && cl_value_append(flags->mounts, mount) < 0)
+        failed = ctl_no_memory(&err);
+    return failed < 0 ? ctl_fail(context, "run", &err, CTL_EXIT_OURS) : 0;
+}
+
+/* 0, or an exit code. */
 static int take_option(struct ctl_context *context, struct run_flags *flags, int option, char *const *argv)
 {
     const char **text = text_option(&flags->options, option);
-    int failed = 0;
 
     if (text)
         *text = optarg;
-    else if (option == 'e')
-        failed = ctl_words_add(&flags->env, optarg);
-    else if (option == OPT_MOUNT)
-        failed = ctl_words_add(&flags->mounts, optarg);
+    else if (option == 'v' || option == OPT_MOUNT)
+        return add_mount(context, flags, option);
     else if (option == OPT_WRITABLE)
         flags->options.writable = true;
     else if (option == OPT_RM)
         flags->remove = true;
-    else if (option == 'd')
-        flags->detach = true;
-    else if (option == 'j')
-        context->json = true;
     else
-        return ctl_bad_option(&ctl_command_run, CTL_EXIT_OURS, option, argv);
-    return failed ? ctl_misused(&ctl_command_run, CTL_EXIT_OURS, "no memory") : 0;
+        return ctl_process_option(context, &ctl_command_run, &flags->process, option, long_options, argv);
+    return 0;
 }
 
 /* What is refused with a bundle, which is taken literally. */
@@ -112,7 +107,7 @@ static bool edits_profile(const struct ctl_run_options *options)
 {
     return options->profile || options->writable || options->memory || options->cpus || options->pids ||
            options->hostname || options->process.user || options->process.workdir || options->process.env_count ||
-           options->mount_count;
+           options->mounts;
 }
 
 static int parse_flags(struct ctl_context *context, int argc, char **argv, struct run_flags *flags)
@@ -120,61 +115,37 @@ static int parse_flags(struct ctl_context *context, int argc, char **argv, struc
     struct ctl_run_options *options = &flags->options;
     int option, code = 0;
 
-    while (code == 0 && (option = getopt_long(argc, argv, "+:u:e:w:dj", long_options, NULL)) != -1)
+    while (code == 0 && (option = getopt_long(argc, argv, CTL_PROCESS_SHORT "m:v:h:", long_options, NULL)) != -1)
         code = take_option(context, flags, option, argv);
+    if (code == 0)
+        code = ctl_process_options_end(context, &ctl_command_run, &flags->process, argc, argv);
     if (code != 0)
         return code;
-    options->process.env = flags->env.items;
-    options->process.env_count = flags->env.count;
-    options->mounts = flags->mounts.items;
-    options->mount_count = flags->mounts.count;
-    if (optind < argc)
-        options->process.command = argv + optind;
+    options->process = flags->process.options;
+    options->mounts = flags->mounts;
     if (!options->rootfs == !options->bundle)
-        return ctl_misused(&ctl_command_run, CTL_EXIT_OURS, "give either --rootfs DIR or --bundle DIR");
+        return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS, "give either --rootfs DIR or --bundle DIR");
     if (options->rootfs && !options->process.command)
-        return ctl_misused(&ctl_command_run, CTL_EXIT_OURS,
+        return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
                            "which program? give it behind --, as in: -- sh -c 'echo hi'");
     if (options->bundle && edits_profile(options))
-        return ctl_misused(&ctl_command_run, CTL_EXIT_OURS,
+        return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
                            "a bundle is taken literally: only --name, --rm, --detach and a command go with --bundle");
-    if (flags->detach && flags->remove)
-        return ctl_misused(&ctl_command_run, CTL_EXIT_OURS,
+    if (flags->process.detach && flags->remove)
+        return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
                            "--rm needs somebody who waits; with --detach use `cloisterctl rm`");
     return 0;
 }
 
 /* Removes the container after its end. The program's exit code stands; a failure is told. */
-static void remove_container(struct ctl_client *client, const char *id)
+static void remove_container(const struct ctl_session *session)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
     CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
 
-    if (cl_value_set_cstr(params, "id", cl_value_new_cstr(id)) < 0 ||
-        ctl_client_call(client, "destroy", cl_steal_ptr(&params), NULL, NULL, &err) < 0)
-        (void)ctl_fail("run: --rm", &err, 0);
-}
-
-static void print_started(const struct ctl_context *context, const cloister_value *result)
-{
-    CL_FREE char *text = NULL;
-    size_t size;
-    const char *id = cl_value_cstr(cl_value_get_cstr(result, "id"));
-
-    if (context->json && cl_value_print(result, false, &text, &size) == 0)
-        (void)puts(text);
-    else
-        (void)puts(id ? id : "");
-}
-
-static int run_attached(struct ctl_session *session, const struct run_flags *flags, struct cloister_error *err,
-                        int *ret_code)
-{
-    int failed = ctl_session_wait(session, "run", ret_code, err);
-
-    if (failed == 0 && flags->remove)
-        remove_container(session->client, session->id);
-    return failed;
+    if (cl_value_set_cstr(params, "id", cl_value_new_cstr(session->id)) < 0 ||
+        ctl_client_call(session->client, "destroy", cl_steal_ptr(&params), NULL, NULL, &err) < 0)
+        (void)ctl_fail(session->context, "run: --rm", &err, 0);
 }
 
 static int run_container(struct ctl_context *context, const struct run_flags *flags, struct cloister_error *err,
@@ -183,38 +154,29 @@ static int run_container(struct ctl_context *context, const struct run_flags *fl
     CTL_CLIENT_CLEANUP struct ctl_client client = CTL_CLIENT_INIT;
     CTL_SESSION_CLEANUP struct ctl_session session = CTL_SESSION_INIT;
     CL_VALUE_CLEANUP cloister_value *params = NULL;
-    CL_VALUE_CLEANUP cloister_value *result = NULL;
-    struct ctl_fds fds = {.count = 0};
     int failed = ctl_spec_create_params(&flags->options, &params, err);
 
     if (failed == 0)
         failed = ctl_client_connect(&client, context->socket, err);
     if (failed == 0)
-        failed = ctl_session_begin(&session, &client, err);
-    if (failed < 0)
-        return failed;
-    if (!flags->detach)
-        ctl_fds_standard(&fds);
-    failed = ctl_session_call(&session, "create", cl_steal_ptr(&params), &fds, &result, err);
+        failed = ctl_session_begin(&session, context, "run", &client, err);
     if (failed == 0)
-        failed = ctl_session_started(&session, cl_value_cstr(cl_value_get_cstr(result, "id")), 0, err);
-    if (failed == 0 && !flags->detach)
-        return run_attached(&session, flags, err, ret_code);
-    if (failed == 0)
-        print_started(context, result);
+        failed = ctl_process_run(&session, &flags->process, "create", cl_steal_ptr(&params), NULL, err, ret_code);
+    if (failed == 0 && flags->remove)
+        remove_container(&session);
     return failed;
 }
 
 static int command_run(struct ctl_context *context, int argc, char **argv)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
-    struct run_flags flags = {.detach = false};
+    struct run_flags flags = {.remove = false};
     int code = parse_flags(context, argc, argv, &flags);
 
     if (code == 0 && run_container(context, &flags, &err, &code) < 0)
-        code = ctl_fail("run", &err, ctl_session_error_code(&err));
-    ctl_words_free(&flags.env);
-    ctl_words_free(&flags.mounts);
+        code = ctl_fail(context, "run", &err, ctl_session_error_code(&err));
+    ctl_process_flags_free(&flags.process);
+    cl_value_free(flags.mounts);
     return code;
 }
 
@@ -236,7 +198,7 @@ const struct ctl_command ctl_command_run = {
         "DIR\n"
         "      --profile NAME     installed profile (default, privileged) or, with a slash, a file; default: default\n"
         "      --bundle DIR       OCI bundle: DIR/config.json taken literally\n"
-        "      --memory SIZE      limit, as in 64m or 1g\n"
+        "  -m, --memory SIZE      limit, as in 64m or 1g\n"
         "      --cpus N           limit, as in 0.5\n"
         "      --pids N           limit of processes\n"
         "  -u, --user UID[:GID]   numbers inside the container; GID 0 if it is left out\n"
@@ -244,10 +206,12 @@ const struct ctl_command ctl_command_run = {
         "  -w, --workdir PATH     current directory of the program\n"
         "      --mount WORDS      type=bind,src=/host/path,dst=/path[,ro] or "
         "type=tmpfs,dst=/path[,size=64m][,mode=1777]\n"
-        "      --hostname NAME    default: the container's name\n"
+        "  -v, --volume WORDS     SRC:DST[:ro], short for a --mount of type=bind\n"
+        "  -h, --hostname NAME    default: the container's name\n"
         "      --name NAME        free again when the container is removed; default: its id\n"
         "      --rm               remove the container when its program has ended\n"
+        "  -i, --interactive      what happens anyway: PROGRAM's input is ours; there is no -t, a terminal, yet\n"
         "  -d, --detach           print the id and return; input and output are /dev/null\n"
-        "      --json             with --detach: print a JSON object\n",
+        "      --json             errors and, with --detach, the answer as JSON objects\n",
     .run = command_run,
 };

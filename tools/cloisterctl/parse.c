@@ -62,10 +62,11 @@ int ctl_parse_cpus(const char *text, uint64_t *ret_quota_us, struct cloister_err
 {
     static const char what[] = "a number of CPUs from 0.01 to 1024 with at most 5 decimals, as in 0.5";
     size_t whole_digits = strspn(text, "0123456789");
-    uint64_t whole, quota;
+    uint64_t whole = 0, quota;
     uint64_t unit = CTL_CPU_PERIOD_US;
 
-    if (cl_sv_u64(cl_sv(text, whole_digits), &whole) < 0 || whole > 1024)
+    /* No digits before a point are a 0; without a point they are missed below, because the quota is too small. */
+    if (whole_digits > 0 && (cl_sv_u64(cl_sv(text, whole_digits), &whole) < 0 || whole > 1024))
         return invalid(err, text, what);
     quota = whole * CTL_CPU_PERIOD_US;
     const char *rest = text + whole_digits;
@@ -266,4 +267,25 @@ int ctl_parse_mount(const char *text, cloister_value **ret_mount, struct cloiste
     if (failed == 0 && build_mount(&words, size, ret_mount) < 0)
         failed = cl_error_set(err, CLOISTER_INVALID, 0, text, NULL, "mount '%s' cannot be written as JSON", text);
     return failed;
+}
+
+int ctl_parse_volume(const char *text, cloister_value **ret_mount, struct cloister_error *err)
+{
+    CL_FREE char *copy = cl_strdup(text);
+    char type[] = "bind", *rest = copy;
+    struct mount_words words = {.type = type};
+
+    if (!copy)
+        return ctl_no_memory(err);
+    words.source = strsep(&rest, ":");
+    words.destination = strsep(&rest, ":");
+    words.read_only = rest && strcmp(rest, "ro") == 0;
+    if (!words.destination || words.source[0] != '/' || words.destination[0] != '/' ||
+        (rest && !words.read_only && strcmp(rest, "rw") != 0))
+        return invalid(err, text,
+                       "a volume: SRC:DST or SRC:DST:ro, both absolute paths (volumes have no names here; for a path "
+                       "with a colon use --mount)");
+    if (build_mount(&words, 0, ret_mount) < 0)
+        return cl_error_set(err, CLOISTER_INVALID, 0, text, NULL, "volume '%s' cannot be written as JSON", text);
+    return 0;
 }

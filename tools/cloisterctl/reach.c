@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reach.c - one closed directory on the way is enough: without search permission there, nothing below it can be named.
+ * reach.c - one closed directory above is enough: without search permission there, nothing below it can be named.
+ *
+ * The directory itself does not count: it is "/" in the container, whose root may open it again (chmod 755 /).
  *
  * "Closed" is: owned by root (another owner could open it again) and no search bit for group or others. A group bit
  * counts as open, because with an ACL it is the mask of named users too. Seen as CVE-2021-41091, CVE-2021-41103,
@@ -35,8 +37,8 @@ int ctl_reach_check(const char *path, struct cloister_error *err)
     if (path[0] != '/' || size >= sizeof(prefix))
         return cl_error_set(err, CLOISTER_INVALID, 0, path, NULL,
                             "'%s' is not an absolute path of less than 4096 bytes", path);
-    for (size_t end = 1; end <= size && !closed; end++) {
-        if (end < size && path[end] != '/')
+    for (size_t end = 1; end < size && !closed; end++) {
+        if (path[end] != '/' && end > 1) /* end 1 is the root */
             continue;
         memcpy(prefix, path, end);
         prefix[end] = 0;
@@ -48,7 +50,7 @@ int ctl_reach_check(const char *path, struct cloister_error *err)
         return 0;
     return cl_error_set(
         err, CLOISTER_DENIED, 0, path, NULL,
-        "other users can reach '%s': a set-user-id file that a container writes there could be run by them; make it "
-        "or a directory above it root's own with mode 0700, or leave --writable out",
+        "other users can reach '%s': a set-user-id file that a container writes there could be run by them; make a "
+        "directory above it root's own with mode 0700, or leave --writable out",
         path);
 }

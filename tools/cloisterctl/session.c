@@ -7,12 +7,10 @@
 #include "core/error/error.h"
 #include "core/util/fd.h"
 #include "core/util/mem.h"
-#include "ctl.h"
 #include "parse.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 
@@ -31,7 +29,8 @@ static void forwarded_signals(sigset_t *ret_set)
     }
 }
 
-int ctl_session_begin(struct ctl_session *session, struct ctl_client *client, struct cloister_error *err)
+int ctl_session_begin(struct ctl_session *session, const struct ctl_context *context, const char *command,
+                      struct ctl_client *client, struct cloister_error *err)
 {
     sigset_t set;
 
@@ -41,6 +40,8 @@ int ctl_session_begin(struct ctl_session *session, struct ctl_client *client, st
     session->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (session->signal_fd < 0)
         return cl_error_set(err, CLOISTER_IO, errno, NULL, NULL, "make a signal descriptor");
+    session->context = context;
+    session->command = command;
     session->client = client;
     return 0;
 }
@@ -150,8 +151,9 @@ int ctl_session_started(struct ctl_session *session, const char *id, uint64_t pr
 }
 
 /* From the status of a wait; prints what an exit code cannot say. -EPROTO for a status we do not know. */
-static int judge(const char *command, const cloister_value *status)
+static int judge(const struct ctl_session *session, const cloister_value *status)
 {
+    struct cloister_error told = CLOISTER_ERROR_INIT;
     const char *kind = cl_value_cstr(cl_value_get_cstr(status, "kind"));
     uint64_t number = 0;
     bool oom = false;
@@ -162,20 +164,20 @@ static int judge(const char *command, const cloister_value *status)
         return (int)number;
     if (kind && strcmp(kind, "signaled") == 0 && cl_value_u64(cl_value_get_cstr(status, "signal"), &number) == 0 &&
         number >= 1 && number <= 64) {
-        if (oom)
-            (void)fprintf(stderr, "cloisterctl: %s: killed: the container ran out of memory\n", command);
-        return CTL_EXIT_SIGNAL + (int)number;
+        if (!oom)
+            return CTL_EXIT_SIGNAL + (int)number;
+        (void)cl_error_set(&told, CLOISTER_LIMIT, 0, "memory", NULL, "killed: the container ran out of memory");
+        return ctl_fail(session->context, session->command, &told, CTL_EXIT_SIGNAL + (int)number);
     }
     if (kind && strcmp(kind, "lost") == 0) {
-        (void)fprintf(stderr,
-                      "cloisterctl: %s: the container was lost: its keeper died, nobody saw how the program ended\n",
-                      command);
-        return CTL_EXIT_OURS;
+        (void)cl_error_set(&told, CLOISTER_LOST, 0, NULL, NULL,
+                           "the container was lost: its keeper died, nobody saw how the program ended");
+        return ctl_fail(session->context, session->command, &told, CTL_EXIT_OURS);
     }
     return -EPROTO;
 }
 
-int ctl_session_wait(struct ctl_session *session, const char *command, int *ret_code, struct cloister_error *err)
+int ctl_session_wait(struct ctl_session *session, int *ret_code, struct cloister_error *err)
 {
     CL_VALUE_CLEANUP cloister_value *result = NULL;
     CL_VALUE_CLEANUP cloister_value *params = subject(session);
@@ -187,7 +189,7 @@ int ctl_session_wait(struct ctl_session *session, const char *command, int *ret_
         cl_error_wrap(err, "wait for container '%s', which may run on", session->id);
         return failed;
     }
-    int code = judge(command, cl_value_get_cstr(result, "status"));
+    int code = judge(session, cl_value_get_cstr(result, "status"));
     if (code < 0)
         return cl_error_set(err, CLOISTER_PROTOCOL, 0, NULL, NULL,
                             "the daemon sent a status that this program does not know");

@@ -11,11 +11,14 @@
 #define CLOISTERCTL_SESSION_H
 
 #include "client.h"
+#include "ctl.h"
 #include <stdbool.h>
 
 #define CTL_PENDING_MAX 16u
 
 struct ctl_session {
+    const struct ctl_context *context;
+    const char *command; /* whose sentences ours are */
     struct ctl_client *client;
     int signal_fd;
     char id[64];      /* of the sandbox, "" until known */
@@ -25,13 +28,14 @@ struct ctl_session {
     uint32_t interrupts; /* SIGINT and SIGTERM so far: the third one means it */
 };
 
-#define CTL_SESSION_INIT            \
-    {                               \
-        NULL, -1, {0}, 0, {0}, 0, 0 \
+#define CTL_SESSION_INIT                        \
+    {                                           \
+        NULL, NULL, NULL, -1, {0}, 0, {0}, 0, 0 \
     }
 
 /* Begins to take our signals; the client stays the caller's. */
-int ctl_session_begin(struct ctl_session *session, struct ctl_client *client, struct cloister_error *err);
+int ctl_session_begin(struct ctl_session *session, const struct ctl_context *context, const char *command,
+                      struct ctl_client *client, struct cloister_error *err);
 void ctl_session_end(struct ctl_session *session);
 #define CTL_SESSION_CLEANUP __attribute__((cleanup(ctl_session_end)))
 
@@ -43,7 +47,7 @@ int ctl_session_call(struct ctl_session *session, const char *method, cloister_v
 int ctl_session_started(struct ctl_session *session, const char *id, uint64_t process, struct cloister_error *err);
 /* Waits for its end. *ret_code is the exit code for us; a sentence about an unusual end (lost, out of memory) is
  * printed. */
-int ctl_session_wait(struct ctl_session *session, const char *command, int *ret_code, struct cloister_error *err);
+int ctl_session_wait(struct ctl_session *session, int *ret_code, struct cloister_error *err);
 
 /* The exit code for a process that could not be started: 127, 126 or 125. */
 int ctl_session_error_code(const struct cloister_error *err);

@@ -8,19 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
-int ctl_show_options(struct ctl_context *context, const struct ctl_command *command, int argc, char **argv, bool *all)
+int ctl_show_options(struct ctl_context *context, const struct ctl_command *command, int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"json", no_argument, NULL, 'j'}, {"all", no_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
+    static const struct option long_options[] = {{"json", no_argument, NULL, CTL_OPTION_JSON}, {NULL, 0, NULL, 0}};
     int option;
 
-    while ((option = getopt_long(argc, argv, ":aj", long_options, NULL)) != -1) {
-        if (option == 'j')
-            context->json = true;
-        else if (option == 'a' && all)
-            *all = true;
-        else
-            return ctl_bad_option(command, CTL_EXIT_USAGE, option == 'a' ? '?' : option, argv);
+    while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+        if (option != CTL_OPTION_JSON)
+            return ctl_bad_option(context, command, CTL_EXIT_USAGE, option, long_options, argv);
+        context->json = true;
     }
     return 0;
 }
@@ -57,7 +53,7 @@ int ctl_show(const struct ctl_context *context, const struct ctl_command *comman
 
     if (failed == 0)
         failed = context->json || !people ? ctl_show_json(result, !context->json, &err) : people(result, &err);
-    return failed < 0 ? ctl_fail(command->name, &err, CTL_EXIT_FAILED) : 0;
+    return failed < 0 ? ctl_fail(context, command->name, &err, CTL_EXIT_FAILED) : 0;
 }
 
 const char *ctl_show_text(const cloister_value *object, const char *key)

@@ -6,9 +6,8 @@
 #include "client.h"
 #include "ctl.h"
 
-/* Reads only -a (if `all` is not NULL), --json and words. 0, or an exit code. argv[optind] is the first word
- * afterwards. */
-int ctl_show_options(struct ctl_context *context, const struct ctl_command *command, int argc, char **argv, bool *all);
+/* Reads only --json and words. 0, or an exit code. argv[optind] is the first word afterwards. */
+int ctl_show_options(struct ctl_context *context, const struct ctl_command *command, int argc, char **argv);
 /* Asks `method` (about `target`, if it is not NULL) on a connection of its own. */
 int ctl_show_ask(const struct ctl_context *context, const char *method, const char *target, cloister_value **ret_result,
                  struct cloister_error *err);

@@ -200,14 +200,9 @@ static int set_limits(cloister_value *spec, const struct ctl_run_options *option
 
 static int add_mounts(cloister_value *spec, const struct ctl_run_options *options, struct cloister_error *err)
 {
-    for (uint32_t i = 0; i < options->mount_count; i++) {
-        cloister_value *mount;
-        int failed = ctl_parse_mount(options->mounts[i], &mount, err);
-        if (failed < 0)
-            return failed;
-        if (cl_value_append(need_array(spec, "mounts"), mount) < 0)
+    for (const cloister_value *mount = cl_value_first(options->mounts); mount; mount = cl_value_next(mount))
+        if (cl_value_append(need_array(spec, "mounts"), cl_value_copy(mount)) < 0)
             return cl_error_set(err, CLOISTER_INVALID, 0, "mounts", NULL, "the profile's mounts is no array");
-    }
     return 0;
 }
 

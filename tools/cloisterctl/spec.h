@@ -25,8 +25,7 @@ struct ctl_run_options {
     const char *memory;
     const char *cpus;
     const char *pids;
-    const char *const *mounts;
-    uint32_t mount_count;
+    const cloister_value *mounts; /* OCI mounts, an array; NULL = none */
     bool writable;
 };
 

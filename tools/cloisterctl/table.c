@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Replaces control characters (also C1, which start with 0xc2 in UTF-8) and malformed bytes. */
-static void make_harmless(char *text)
+void ctl_table_harmless(char *text)
 {
     struct cloister_sv rest = cl_sv_cstr(text);
 
@@ -41,7 +41,7 @@ static void add_cell(struct ctl_table *table, char *text)
         table->failed = -ENOMEM;
         return;
     }
-    make_harmless(text);
+    ctl_table_harmless(text);
     table->cells = bigger;
     table->cells[table->count++] = text;
 }

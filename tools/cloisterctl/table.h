@@ -21,6 +21,8 @@ void ctl_table_begin(struct ctl_table *table, size_t columns, const char *const 
 void ctl_table_cell(struct ctl_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* 0, or -1 if memory ran out. */
 int ctl_table_print(const struct ctl_table *table, FILE *out);
+/* Makes text fit for a terminal (and UTF-8), in place. */
+void ctl_table_harmless(char *text);
 void ctl_table_free(struct ctl_table *table);
 #define CTL_TABLE_CLEANUP __attribute__((cleanup(ctl_table_free)))
 

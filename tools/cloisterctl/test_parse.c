@@ -42,23 +42,11 @@ static void test_sizes(void **state)
 static void test_cpus(void **state)
 {
     static const struct number_case cases[] = {
-        {"0.5", 50000},
-        {"1", 100000},
-        {"2.25", 225000},
-        {"0.01", 1000},
-        {"0.00999", 0},
-        {"0.12345", 12345},
-        {"0.123456", 0},
-        {"1024", 102400000},
-        {"1024.1", 0},
-        {"1025", 0},
-        {"", 0},
-        {".5", 0},
-        {"1.", 0},
-        {"1.x", 0},
-        {"-1", 0},
-        {"1e1", 0},
-        {"99999999999999999999", 0},
+        {"0.5", 50000}, {"1", 100000},      {"2.25", 225000}, {"0.01", 1000},
+        {"0.00999", 0}, {"0.12345", 12345}, {"0.123456", 0},  {"1024", 102400000},
+        {"1024.1", 0},  {"1025", 0},        {"", 0},          {".5", 50000},
+        {".", 0},       {".x", 0},          {".001", 0},      {"1.", 0},
+        {"1.x", 0},     {"-1", 0},          {"1e1", 0},       {"99999999999999999999", 0},
     };
     check_numbers(ctl_parse_cpus, cases, CL_COUNT(cases));
 }
@@ -174,11 +162,48 @@ static void test_mounts(void **state)
     }
 }
 
+static void test_volumes(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *json; /* NULL = refused */
+    } cases[] = {
+        {"/a:/b", "{\"destination\":\"/b\",\"type\":\"bind\",\"source\":\"/a\",\"options\":[\"rbind\"]}"},
+        {"/a:/b:rw", "{\"destination\":\"/b\",\"type\":\"bind\",\"source\":\"/a\",\"options\":[\"rbind\"]}"},
+        {"/a,c:/b:ro",
+         "{\"destination\":\"/b\",\"type\":\"bind\",\"source\":\"/a,c\",\"options\":[\"rbind\",\"rro\"]}"},
+        {"", NULL},
+        {"/a", NULL},
+        {"/a:", NULL},
+        {":/b", NULL},
+        {"name:/b", NULL},
+        {"/a:b", NULL},
+        {"/a:/b:", NULL},
+        {"/a:/b:z", NULL},
+        {"/a:/b:ro:ro", NULL},
+        {"/a:/\xff", NULL},
+    };
+    for (size_t i = 0; i < CL_COUNT(cases); i++) {
+        struct cloister_error err = CLOISTER_ERROR_INIT;
+        CL_VALUE_CLEANUP cloister_value *mount = NULL;
+        CL_FREE char *text = NULL;
+        size_t size;
+        int result = ctl_parse_volume(cases[i].text, &mount, &err);
+        CL_CHECK_INT(cases[i].text, result == 0, cases[i].json != NULL);
+        CL_CHECK_INT(cases[i].text, err.code, cases[i].json ? CLOISTER_OK : CLOISTER_INVALID);
+        if (!cases[i].json)
+            continue;
+        CL_CHECK_INT(cases[i].text, cl_value_print(mount, false, &text, &size), 0);
+        CL_CHECK_STR(cases[i].text, text, cases[i].json);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes), cmocka_unit_test(test_cpus),    cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_users), cmocka_unit_test(test_signals), cmocka_unit_test(test_mounts),
+        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_cpus),    cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_users),   cmocka_unit_test(test_signals), cmocka_unit_test(test_mounts),
+        cmocka_unit_test(test_volumes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
