@@ -13,7 +13,7 @@ import specs
 import wire
 
 OBSERVER, OPERATOR, STRANGER = 65533, 65532, 65531
-GROUP = 65530
+GROUP, CLOISTER = 65530, 65529
 DENIED = {"error_kind": "failure", "message": "permission denied", "code": "permission_denied"}
 RULES = [{"uid": OBSERVER, "class": "observe"}, {"uid": OPERATOR, "class": "control"}, {"group": GROUP, "class": "observe"}]
 
@@ -71,7 +71,23 @@ def stranger(daemon, _):
         assert not client.read(), "the connection stays"
 
 
+def member_of_cloister(daemon, rootfs):
+    """By the rule that holds where the configuration has none; the socket's group and mode are what the daemon made them."""
+    become(STRANGER, [STRANGER, CLOISTER])
+    observes(daemon, rootfs)
+
+
+def outsider(daemon, _):
+    become(STRANGER)
+    try:
+        daemon.client().close()
+    except PermissionError:
+        return
+    raise AssertionError("a peer outside the group could connect")
+
+
 CASES = (observer, member_of_group, operator, stranger)
+CASES_BY_DEFAULT = (member_of_cloister, outsider)
 
 
 def as_somebody_else(case, daemon, rootfs):
@@ -91,20 +107,36 @@ def as_somebody_else(case, daemon, rootfs):
     return said
 
 
-def main():
+def with_own_groups(house):
+    """A daemon for which this machine has a group `cloister`: /etc/group is another file in its mount namespace."""
+    groups = os.path.join(house.work, "group")
+    with open(groups, "w", encoding="ascii") as file:
+        file.write(f"root:x:0:\ncloister:x:{CLOISTER}:\n")
+    daemon = house.daemon("groups")
+    daemon.prepare = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                      'mount --bind "$1" /etc/group && shift && exec "$@"', "sh", groups]
+    return daemon
+
+
+def run_cases(cases, daemon, rootfs):
     failed = 0
+    for case in cases:
+        said = as_somebody_else(case, daemon, rootfs)
+        name = case.__name__.replace("_", "-")
+        print(f"not ok {name}: {said}" if said else f"ok {name}")
+        failed += bool(said)
+    with daemon.client() as client:  # root, and nobody who was refused has disturbed it
+        assert client.call("list") == {"sandboxes": []}
+    return failed
+
+
+def main():
     with House() as house:
         daemon = house.daemon()
         daemon.config["services"][0]["listen"][0].update(mode="0666", access=RULES)
-        daemon.start()
-        for case in CASES:
-            said = as_somebody_else(case, daemon, house.rootfs)
-            name = case.__name__.replace("_", "-")
-            print(f"not ok {name}: {said}" if said else f"ok {name}")
-            failed += bool(said)
-        with daemon.client() as client:  # root, and nobody who was refused has disturbed it
-            assert client.call("list") == {"sandboxes": []}
-    print(f"{len(CASES) - failed} passed, {failed} failed, 0 skipped")
+        failed = run_cases(CASES, daemon.start(), house.rootfs)
+        failed += run_cases(CASES_BY_DEFAULT, with_own_groups(house).start(), house.rootfs)
+    print(f"{len(CASES) + len(CASES_BY_DEFAULT) - failed} passed, {failed} failed, 0 skipped")
     return 1 if failed else 0
 
 

@@ -83,6 +83,7 @@ class Daemon:
         self.log_path = os.path.join(self.directory, "log")
         self.cgroup = f"/cloister-{os.path.basename(house.work)}-{name}"
         self.process = None
+        self.prepare = []  # a command that the daemon is started by
         self.before = None
         os.mkdir(self.directory, 0o755)
         isolation = {"plugin": "namespaces", "cgroup_root": self.cgroup,
@@ -101,7 +102,8 @@ class Daemon:
         with open(os.open(self.config_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(self.config, file)
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([os.path.join(self.house.prefix, "sbin/cloisterd"), "--config", self.config_path],
+            program = os.path.join(self.house.prefix, "sbin/cloisterd")
+            self.process = subprocess.Popen([*self.prepare, program, "--config", self.config_path],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         assert eventually(10, self.answers), "the daemon does not answer"
         return self
