@@ -74,12 +74,12 @@ static void set_option(struct cloister_option_value *value, uint32_t type, const
 
 static void make_instance(void)
 {
-    static struct cloister_option_value options[2];
+    static struct cloister_option_value options[3];
     static char label[] = "isolation 'main' (namespaces)";
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct cloister_iso_probe probe = {CLOISTER_INIT(struct cloister_iso_probe)};
     struct cloister_create_args args = {
-        CLOISTER_INIT(struct cloister_create_args), 2, &instance.host, {"main", 4}, options, sizeof(*options)};
+        CLOISTER_INIT(struct cloister_create_args), 3, &instance.host, {"main", 4}, options, sizeof(*options)};
     char sentence[1024];
 
     instance = (struct cl_instance){.kind = CLOISTER_KIND_ISOLATION, .label = label};
@@ -88,6 +88,7 @@ static void make_instance(void)
     cl_host_fill(&rooms, &instance);
     set_option(&options[0], CLOISTER_OPTION_STRING, bed.cgroup_root);
     set_option(&options[1], CLOISTER_OPTION_JSON, "{\"first\":2000000,\"count\":65536,\"each\":\"sandbox\"}");
+    options[2] = (struct cloister_option_value){.set = 1, .type = CLOISTER_OPTION_U64, .number = BED_EXEC_MS};
     if (bed.iso->life.create(&args, &bed.instance, &err) < 0 || bed.iso->probe(bed.instance, &probe, &err) < 0) {
         instance.host.log->error_sentence(&err, sentence, sizeof(sentence));
         fail_msg("%s", sentence);

@@ -22,6 +22,7 @@
 const struct cloister_plugin *cloister_plugin_entry(void);
 
 #define BED_MAX 64
+#define BED_EXEC_MS 3000u /* the plugin's exec_ms */
 
 struct bed_outcome {
     cloister_op op;

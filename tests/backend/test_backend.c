@@ -3,8 +3,12 @@
  * the plugin's vtable; see bed.h. */
 #include "bed.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #define ID_A "aaaaaaaaaaaaaaa2"
 #define ID_B "bbbbbbbbbbbbbbb2"
@@ -210,6 +214,89 @@ static void test_signals(void **state)
     bed_exec(s, 6002, "/bin/true", -1, &out);
     assert_int_equal(out.err.code, CLOISTER_INVALID_STATE);
     destroy_clean(s);
+}
+
+/* Those inside see a process come, and stop it as soon as it is there, each time. */
+#define STOPPER "/bin/sh -c|while :; do kill -STOP 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; done"
+
+static void expect_deadline(struct bed_outcome *out)
+{
+    if (out->err.code != CLOISTER_DEADLINE || strstr(out->sentence, "within 3000 ms and was killed") == NULL)
+        fail_msg("code %u, '%s'", out->err.code, out->sentence);
+}
+
+static void test_held_up_inside(void **state)
+{
+    struct bed_sandbox *s = prepare(ID_A, STOPPER);
+    struct cloister_container_start_args start = {CLOISTER_INIT(struct cloister_container_start_args)};
+    struct cloister_iso_start_args args = {CLOISTER_INIT(struct cloister_iso_start_args), .start = &start};
+    struct bed_outcome out;
+
+    create_ok(s, &out);
+    bed_turns(100);
+    bed_exec(s, 9201, "/bin/true", -1, &out);
+    expect_deadline(&out);
+    assert_int_equal(bed.exit_count, 0); /* it never was a process of anybody's */
+    destroy_clean(s);
+
+    /* An init that waits for its start can be held up too: it comes first, and its deadline only with the start. */
+    s = prepare(ID_B, "/bin/true");
+    s->container.start = CLOISTER_START_BLOCKED;
+    create_ok(s, &out);
+    assert_int_equal(kill(out.result.pid, SIGSTOP), 0);
+    bed_turns(100);
+    args.sandbox = s->which;
+    args.init = s->args.init;
+    bed.iso->container_start(bed.instance, &args, bed_op(&out));
+    bed_wait(&out);
+    expect_deadline(&out);
+    destroy_clean(s);
+}
+
+static void make_below(const char *group, unsigned depth, const char *text)
+{
+    int at = open(group, O_RDONLY | O_DIRECTORY | O_CLOEXEC), procs;
+
+    for (unsigned i = 0; i < depth; i++) {
+        int next;
+
+        assert_int_equal(mkdirat(at, "d", 0755), 0);
+        next = openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(next >= 0);
+        close(at);
+        at = next;
+    }
+    procs = openat(at, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    assert_int_equal(write(procs, text, strlen(text)), strlen(text));
+    close(procs);
+    close(at);
+}
+
+/* What a container made below its group, deeper than anybody would, goes with it; what lives there too. */
+static void test_nested_groups(void **state)
+{
+    struct bed_sandbox *s = prepare(ID_A, "/bin/sleep 100");
+    struct bed_outcome out;
+    char path[512], text[16];
+    const char *group;
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            pause();
+    }
+    create_ok(s, &out);
+    group = strstr(s->blob, "\"cl-");
+    assert_non_null(group);
+    snprintf(path, sizeof(path), "/sys/fs/cgroup/pids%s/%.*s", bed.cgroup_root, (int)strcspn(group + 1, "\""),
+             group + 1);
+    snprintf(text, sizeof(text), "%d", child);
+    make_below(path, 100, text);
+    destroy_clean(s);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static void test_pause_and_blocked(void **state)
@@ -532,6 +619,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_pid_of_the_quick, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_signals, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_pause_and_blocked, open_bed, close_bed),
+        cmocka_unit_test_setup_teardown(test_held_up_inside, open_bed, close_bed),
+        cmocka_unit_test_setup_teardown(test_nested_groups, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_debian_specs, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_keeper_killed, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_cancel_anywhere, open_bed, close_bed),

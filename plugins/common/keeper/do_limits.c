@@ -5,6 +5,16 @@
 
 #include "common/keeper/setup.h"
 
+static int names_core(const struct cl_setup *setup)
+{
+    const struct cl_wire_rlimit *limit = cl_wire_items(setup->plan, CL_WIRE_RLIMITS);
+
+    for (uint32_t i = 0; i < CL_SETUP_COUNT(setup, CL_WIRE_RLIMITS); i++)
+        if (limit[i].resource == RLIMIT_CORE)
+            return 1;
+    return 0;
+}
+
 /*
  * The keeper sets them from outside (prepare.c): raising a hard limit is a matter of host root, which this process no
  * longer is. Late, so that no limit meant for the program breaks the set-up.
@@ -12,7 +22,10 @@
 int cl_do_rlimits(struct cl_setup *setup)
 {
     struct cl_report report = {.kind = CL_REPORT_RLIMITS};
+    const struct rlimit no_core = {0, 0};
 
+    if (!names_core(setup) && setrlimit(RLIMIT_CORE, &no_core) < 0)
+        return cl_setup_detail(setup, -errno, "RLIMIT_CORE: soft 0, hard 0");
     if (CL_SETUP_COUNT(setup, CL_WIRE_RLIMITS) == 0)
         return 0;
     int r = cl_report_send(setup->status, &report, NULL, 0);

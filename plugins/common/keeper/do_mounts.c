@@ -56,15 +56,20 @@ static int set_attributes(const struct cl_wire_mount *mount, int tree, uint64_t 
     return 0;
 }
 
-/* A tree from the host may be its peer: private unless the plan says otherwise. */
+/* A tree from the host may be its peer: private unless the plan says otherwise. A word for the top alone leaves no peer
+ * below it either, or what is mounted there inside would show outside: only a word of sharing may. */
 static int set_propagation(const struct cl_wire_mount *mount, int tree)
 {
     uint32_t propagation = mount->propagation;
 
     if (propagation == 0)
         propagation = MS_PRIVATE | MS_REC;
+    struct mount_attr slave = {.propagation = MS_SLAVE};
     struct mount_attr attr = {.propagation = propagation & ~(uint32_t)MS_REC};
 
+    if (!(propagation & (MS_SHARED | MS_REC)) &&
+        mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &slave, sizeof(slave)) < 0)
+        return -errno;
     if (mount_setattr(tree, "", AT_EMPTY_PATH | (propagation & MS_REC ? AT_RECURSIVE : 0), &attr, sizeof(attr)) < 0)
         return -errno;
     return 0;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +16,23 @@ static int has_root(const struct cl_setup *setup)
     return setup->plan->root_fd != CL_WIRE_NO_FD;
 }
 
+/*
+ * A mount below the root's directory on the host comes along, and a read-only root means it too. The root's own mount
+ * stays writable until the mount points are made, unless it is read-only on the host.
+ */
+static int close_tree(int root)
+{
+    struct mount_attr set = {.attr_set = MOUNT_ATTR_RDONLY};
+    struct mount_attr clear = {.attr_clr = MOUNT_ATTR_RDONLY};
+    struct statvfs before;
+
+    if (fstatvfs(root, &before) < 0 || mount_setattr(root, "", AT_EMPTY_PATH | AT_RECURSIVE, &set, sizeof(set)) < 0)
+        return -errno;
+    if (!(before.f_flag & ST_RDONLY) && mount_setattr(root, "", AT_EMPTY_PATH, &clear, sizeof(clear)) < 0)
+        return -errno;
+    return 0;
+}
+
 /* Private (or slave, if the root is to receive the host's mounts) before anything is mounted on it: else it would show
  * outside. */
 int cl_do_root(struct cl_setup *setup)
@@ -22,6 +40,7 @@ int cl_do_root(struct cl_setup *setup)
     uint32_t keep = setup->plan->root_propagation & (MS_SLAVE | MS_SHARED);
     struct mount_attr attr = {.propagation = keep ? MS_SLAVE : MS_PRIVATE};
     int root;
+    int r;
 
     if (!has_root(setup))
         return 0;
@@ -30,6 +49,8 @@ int cl_do_root(struct cl_setup *setup)
         return cl_setup_detail(setup, -errno, "make all mounts private");
     if (mount_setattr(root, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
         return cl_setup_detail(setup, -errno, "propagation of the root");
+    if ((setup->plan->flags & CL_WIRE_PLAN_ROOT_READONLY) && (r = close_tree(root)) < 0)
+        return cl_setup_detail(setup, r, "make the root's tree read-only");
     if (move_mount(root, "", AT_FDCWD, "/root", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return cl_setup_detail(setup, -errno, "attach the root");
     return 0;

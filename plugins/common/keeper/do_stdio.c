@@ -85,9 +85,7 @@ int cl_do_stdio(struct cl_setup *setup)
     for (int i = 0; i < 3; i++) {
         int source = setup->stdio[i].kind == CL_WIRE_STDIO_NULL ? setup->null : setup->std[i];
 
-        if (setup->stdio[i].kind == CL_WIRE_STDIO_CLOSED)
-            close(i);
-        else if (dup2(source, i) < 0)
+        if (dup2(source, i) < 0)
             return cl_setup_detail(setup, -errno, "descriptor %d", i);
     }
     int keep = setup->status;

@@ -44,8 +44,14 @@ static int put(const char *type, const char *mode, unsigned int attr, const char
     return 0;
 }
 
+/*
+ * Every container shares these nodes: as a mask, as a device in a user namespace, as its standard input. Read-only, so
+ * that none can change their mode or owner for the others: clones and descriptors of the mount inherit it, and a device
+ * is written to all the same.
+ */
 static int make_nodes(void)
 {
+    struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
     static const struct {
         const char *path;
         unsigned int major, minor;
@@ -57,7 +63,7 @@ static int make_nodes(void)
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
         if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) < 0)
             return -errno;
-    return 0;
+    return mount_setattr(AT_FDCWD, "dev", 0, &readonly, sizeof(readonly)) < 0 ? -errno : 0;
 }
 
 /* The tmpfs is stacked on "/", entered by descriptor, and takes the root's place; the host's tree below it is let go.

@@ -261,18 +261,24 @@ void cl_op_read(struct cl_sandbox *sandbox, struct cl_op *op)
 }
 
 /* What a process that never became the program died of. A code that is no errno of ours came from a filter that let
- * exit through. */
-static void explain_death(struct cl_op *op, int code, int status)
+ * exit through. Nothing but a code tells of an errno: "died" comes with one that only means "out of memory" or not. */
+static void explain_death(struct cl_sandbox *sandbox, struct cl_op *op, int code, int status)
 {
+    struct cl_container *container = cl_container_find(&sandbox->containers, op->container);
     char detail[CL_WIRE_DETAIL_MAX];
 
-    if (code == CLD_EXITED)
-        snprintf(detail, sizeof(detail), "ended before it could report why");
-    else if (status == SIGSYS)
-        snprintf(detail, sizeof(detail), "killed by its seccomp filter before the program began");
-    else
+    if (code == CLD_EXITED && status > 0) {
+        cl_op_fail(op, status, "exec", "ended before it could report why");
+    } else if (code == CLD_EXITED) {
+        cl_op_fail(op, ECHILD, "died", "ended before the program began");
+    } else if (status == SIGKILL && container != NULL && cl_container_oom_take(container)) {
+        cl_op_fail(op, ENOMEM, "died", "ran out of memory before the program began");
+    } else if (status == SIGSYS) {
+        cl_op_fail(op, ECHILD, "died", "killed by its seccomp filter before the program began");
+    } else {
         snprintf(detail, sizeof(detail), "killed by signal %d before the program began", status);
-    cl_op_fail(op, code == CLD_EXITED && status > 0 ? status : EPERM, "exec", detail);
+        cl_op_fail(op, ECHILD, "died", detail);
+    }
 }
 
 /* The init of a blocked container ends without a program: an ordinary exit, for which nobody waits. */
@@ -301,7 +307,7 @@ int cl_op_child_died(struct cl_sandbox *sandbox, pid_t pid, int code, int status
     if (op->blocked && op->serial == 0)
         return blocked_died(sandbox, op);
     if (op->error == 0)
-        explain_death(op, code, status);
+        explain_death(sandbox, op, code, status);
     return 0;
 }
 

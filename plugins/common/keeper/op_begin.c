@@ -50,7 +50,7 @@ static int take_fds(struct cl_sandbox *sandbox, struct cl_packet *packet, uint32
 static int stdio_ok(const struct cl_wire_stdio *stdio, uint32_t fds)
 {
     for (int i = 0; i < 3; i++) {
-        if (stdio[i].kind > CL_WIRE_STDIO_CLOSED)
+        if (stdio[i].kind > CL_WIRE_STDIO_DESCRIPTOR)
             return 0;
         if (stdio[i].kind == CL_WIRE_STDIO_DESCRIPTOR ? stdio[i].fd >= fds : stdio[i].fd != CL_WIRE_NO_FD)
             return 0;

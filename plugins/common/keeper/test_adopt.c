@@ -310,6 +310,7 @@ static void test_bad_requests(void **state)
 {
     struct bed *bed = *state;
     struct cl_wire_create create;
+    struct cl_wire_start start;
     struct cl_wire_answer answer;
     struct bed_plan plan;
     uint32_t sent = 0;
@@ -330,6 +331,13 @@ static void test_bad_requests(void **state)
     assert_string_equal(answer.detail, "seals");
     close(memfd);
 
+    cl_wire_init(&start, CL_WIRE_START, 51);
+    start.container = 77;
+    for (int i = 0; i < 3; i++)
+        start.stdio[i] = (struct cl_wire_stdio){.kind = CL_WIRE_STDIO_NULL, .fd = CL_WIRE_NO_FD};
+    assert_int_equal(bed_call(bed, &start).os_errno, ESRCH);
+    start.stdio[2].kind = CL_WIRE_STDIO_DESCRIPTOR + 1; /* no such kind */
+    assert_int_equal(bed_call(bed, &start).os_errno, EBADMSG);
     bed_plan_process(&plan, "exit 0"); /* a process plan is no container */
     answer = bed_create(bed, &plan, 5, 0, -1);
     assert_string_equal(answer.detail, "head");

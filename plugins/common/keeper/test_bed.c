@@ -463,6 +463,21 @@ void bed_read_all(int fd, char *buffer, size_t size)
     close(fd);
 }
 
+struct cl_wire_record bed_run_plan(struct bed *bed, struct bed_plan *plan, char *output, size_t size)
+{
+    uint64_t id = ++bed->serial;
+    int out[2];
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    struct cl_wire_answer answer = bed_create(bed, plan, id, 0, out[1]);
+
+    close(out[1]);
+    if (answer.os_errno != 0)
+        fail_msg("create: (%s, %d, %s)", answer.step, answer.os_errno, answer.detail);
+    bed_read_all(out[0], output, size);
+    return bed_wait_exit(bed, id << 32);
+}
+
 struct cl_wire_record bed_run(struct bed *bed, unsigned int flags, const char *script, char *output, size_t size)
 {
     struct bed_plan plan;

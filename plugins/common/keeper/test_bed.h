@@ -67,6 +67,9 @@ int bed_has_warning(const struct bed *bed, const char *text);
 /* Everything written to the pipe until its end. */
 void bed_read_all(int fd, char *buffer, size_t size);
 
+/* Runs a plan to its init's end; what it wrote. */
+struct cl_wire_record bed_run_plan(struct bed *bed, struct bed_plan *plan, char *output, size_t size);
+
 /* Runs a script in a fresh container, returns what it wrote and its record; releases it. */
 struct cl_wire_record bed_run(struct bed *bed, unsigned int flags, const char *script, char *output, size_t size);
 

@@ -394,6 +394,17 @@ static void write_file(const char *path, const char *text)
     close(fd);
 }
 
+/* A pause init in the group. */
+static void plan_in_memory_group(struct bed *bed, struct bed_plan *plan)
+{
+    bed_plan_container(bed, plan, BED_USER_NAMESPACE | BED_PAUSE, NULL);
+    uint32_t join = bed_plan_fd(plan, open(MEMORY_GROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC));
+
+    cl_plan_add(&plan->plan, CL_WIRE_CGROUPS, &join);
+    plan->plan.head.oom_kind = CL_WIRE_OOM_V1;
+    plan->plan.head.oom_fd = bed_plan_fd(plan, open(MEMORY_GROUP "/memory.oom_control", O_RDONLY | O_CLOEXEC));
+}
+
 static void test_out_of_memory(void **state)
 {
     struct bed *bed = *state;
@@ -401,13 +412,14 @@ static void test_out_of_memory(void **state)
 
     if (mkdir(MEMORY_GROUP, 0755) < 0 && errno != EEXIST)
         skip();
-    write_file(MEMORY_GROUP "/memory.limit_in_bytes", "16777216");
-    bed_plan_container(bed, &plan, BED_USER_NAMESPACE | BED_PAUSE, NULL);
-    uint32_t join = bed_plan_fd(&plan, open(MEMORY_GROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC));
+    write_file(MEMORY_GROUP "/memory.limit_in_bytes", "1");
+    plan_in_memory_group(bed, &plan);
+    struct cl_wire_answer answer = bed_create(bed, &plan, 1, 0, -1);
 
-    cl_plan_add(&plan.plan, CL_WIRE_CGROUPS, &join);
-    plan.plan.head.oom_kind = CL_WIRE_OOM_V1;
-    plan.plan.head.oom_fd = bed_plan_fd(&plan, open(MEMORY_GROUP "/memory.oom_control", O_RDONLY | O_CLOEXEC));
+    assert_int_equal(answer.os_errno, ENOMEM);
+    assert_string_equal(answer.step, "died");
+    write_file(MEMORY_GROUP "/memory.limit_in_bytes", "16777216");
+    plan_in_memory_group(bed, &plan);
     assert_int_equal(bed_create(bed, &plan, 1, 0, -1).os_errno, 0);
     for (uint64_t pseq = 10; pseq < 12; pseq++) {
         bed_plan_process(&plan, NULL);
@@ -415,7 +427,7 @@ static void test_out_of_memory(void **state)
 
         for (size_t i = 0; i < 5; i++)
             cl_plan_add_string(&plan.plan, CL_WIRE_ARGV, argv[i], strlen(argv[i]));
-        join = bed_plan_fd(&plan, open(MEMORY_GROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC));
+        uint32_t join = bed_plan_fd(&plan, open(MEMORY_GROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC));
         cl_plan_add(&plan.plan, CL_WIRE_CGROUPS, &join);
         assert_int_equal(bed_exec(bed, &plan, 1, pseq, -1).os_errno, 0);
         struct cl_wire_record r = bed_wait_exit(bed, pseq);

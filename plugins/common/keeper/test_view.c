@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,6 +70,12 @@ static void with_limits(struct bed_plan *plan)
     cl_plan_add(&plan->plan, CL_WIRE_RLIMITS, &files);
     cl_plan_add(&plan->plan, CL_WIRE_RLIMITS, &core);
 }
+static void with_core(struct bed_plan *plan)
+{
+    struct cl_wire_rlimit core = {.resource = 4, .soft = 4096, .hard = 8192};
+
+    cl_plan_add(&plan->plan, CL_WIRE_RLIMITS, &core);
+}
 static void with_score(struct bed_plan *plan)
 {
     plan->plan.head.flags |= CL_WIRE_PLAN_OOM_SCORE;
@@ -114,6 +121,8 @@ static const struct {
      "0 1 2 .\n"},
     {"working directory", with_cwd, "pwd", "/etc\n"},
     {"limits", with_limits, "ulimit -n; ulimit -Hn; ulimit -c", "3\n5\n0\n"},
+    {"no core by default", NULL, "ulimit -c; ulimit -Hc; echo .", "0\n0\n.\n"},
+    {"a core if asked for", with_core, "ulimit -c; ulimit -Hc", "8\n16\n"},
     {"OOM score and niceness", with_score, "cat /proc/self/oom_score_adj; cut -d' ' -f19 /proc/self/stat", "321\n"},
     {"search path of the plan", with_path, "echo ok", "ok\n"},
     {"host name", NULL, "hostname", "nest\n"},
@@ -216,22 +225,6 @@ static void add_link(struct bed_plan *plan, const char *path, const char *text)
     cl_plan_add(&plan->plan, CL_WIRE_LINKS, &link);
 }
 
-/* Runs a plan to its end; what it wrote. */
-static struct cl_wire_record run_plan(struct bed *bed, struct bed_plan *plan, char *output, size_t size)
-{
-    uint64_t id = ++bed->serial;
-    int out[2];
-
-    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-    struct cl_wire_answer answer = bed_create(bed, plan, id, 0, out[1]);
-
-    close(out[1]);
-    if (answer.os_errno != 0)
-        fail_msg("create: (%s, %d, %s)", answer.step, answer.os_errno, answer.detail);
-    bed_read_all(out[0], output, size);
-    return bed_wait_exit(bed, id << 32);
-}
-
 static void test_paths(void **state)
 {
     struct bed *bed = *state;
@@ -255,7 +248,7 @@ static void test_paths(void **state)
         add_link(&plan, "/dev/fd", "/proc/self/fd");
         add_link(&plan, "/bin/sh", "elsewhere");
         plan.plan.head.flags |= CL_WIRE_PLAN_ROOT_READONLY;
-        struct cl_wire_record record = run_plan(bed, &plan, output, sizeof(output));
+        struct cl_wire_record record = bed_run_plan(bed, &plan, output, sizeof(output));
 
         assert_int_equal(record.status, 0);
         assert_non_null(strstr(output, "ro-sys\nro-root\nro-tmp\n/proc/self/fd\nbelow\n"));
@@ -276,7 +269,7 @@ static void test_capability_warnings(void **state)
     bed_plan_container(bed, &plan, BED_HOST_USER, "exit 0");
     plan.plan.head.cap_bounding |= UINT64_C(1) << 50; /* no kernel has it */
     plan.plan.head.cap_ambient = 2;
-    run_plan(bed, &plan, output, sizeof(output));
+    bed_run_plan(bed, &plan, output, sizeof(output));
     assert_true(bed_has_warning(bed, "not available on this host: "));
     assert_true(bed_has_warning(bed, "ambient but not inheritable: cap_dac_override"));
 }
@@ -294,7 +287,7 @@ static void test_shared_kernel_mounts(void **state)
     plan.plan.head.flags &= ~CL_WIRE_PLAN_LOOPBACK;
     bed_plan_fs(&plan, "sysfs", "/sys", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);
     bed_plan_fs(&plan, "mqueue", "/dev/mqueue", 0);
-    struct cl_wire_record record = run_plan(bed, &plan, output, sizeof(output));
+    struct cl_wire_record record = bed_run_plan(bed, &plan, output, sizeof(output));
 
     assert_int_equal(record.status, 0);
     assert_non_null(strstr(output, "lo\n"));
@@ -313,7 +306,7 @@ static void test_time_namespace(void **state)
         bed_plan_container(bed, &plan, flags, "cut -d. -f1 /proc/uptime");
         plan.plan.head.ns_new |= 0x80;
         cl_plan_add(&plan.plan, CL_WIRE_TIME, &offset);
-        run_plan(bed, &plan, output, sizeof(output));
+        bed_run_plan(bed, &plan, output, sizeof(output));
         assert_true(atol(output) >= 100000000);
         bed_plan_container(bed, &plan, flags | BED_PAUSE, NULL);
         plan.plan.head.ns_new |= 0x80;
@@ -365,7 +358,7 @@ static void test_joined_namespaces(void **state)
             head->flags |= CL_WIRE_PLAN_ROOT_IDMAP;
         }
         bed_plan_fs(&plan, "sysfs", "/sys", 0);
-        struct cl_wire_record record = run_plan(bed, &plan, output, sizeof(output));
+        struct cl_wire_record record = bed_run_plan(bed, &plan, output, sizeof(output));
 
         if (record.status != 0 || strcmp(output, "shared\ntest-pause\n0\nlo\n/bin/sh\n") != 0)
             fail_msg("joined, kind %u: status %u, %s", flags, record.status, output);
@@ -390,7 +383,7 @@ static void test_joined_mounts(void **state)
     plan.plan.head.ns_join[CL_WIRE_NS_MOUNT] = join(&plan, pids[0], "mnt");
     cl_plan_add_string(&plan.plan, CL_WIRE_ARGV, "/bin/ls", 7);
     cl_plan_add_string(&plan.plan, CL_WIRE_ARGV, "/dev", 4);
-    assert_int_equal(run_plan(bed, &plan, output, sizeof(output)).status, 0);
+    assert_int_equal(bed_run_plan(bed, &plan, output, sizeof(output)).status, 0);
     assert_string_equal(output, "null\nzero\n");
 }
 
@@ -414,7 +407,7 @@ static void test_root_propagation(void **state)
 
         bed_plan_container(bed, &plan, BED_USER_NAMESPACE, "head -n 1 /proc/self/mountinfo");
         plan.plan.head.root_propagation = cases[i].propagation;
-        run_plan(bed, &plan, output, sizeof(output));
+        bed_run_plan(bed, &plan, output, sizeof(output));
         if (strstr(output, cases[i].wanted) == NULL)
             fail_msg("root propagation %s: %s", cases[i].name, output);
     }
@@ -505,7 +498,7 @@ static void test_own_executable(void **state)
     chmod(path, 0755);
     bed_plan_container(bed, &plan, BED_HOST_USER, NULL);
     cl_plan_add_string(&plan.plan, CL_WIRE_ARGV, "/bin/self", 9);
-    struct cl_wire_record record = run_plan(bed, &plan, output, sizeof(output));
+    struct cl_wire_record record = bed_run_plan(bed, &plan, output, sizeof(output));
 
     assert_int_equal(record.status, 2); /* the keeper program, with a stranger's arguments */
     assert_non_null(strstr(output, "started by cloisterd"));
@@ -535,11 +528,11 @@ static void test_filters(void **state)
         int os_errno;
         const char *detail;
     } cases[] = {
-        {"kills at execve", kill_exec, 4, "exec", EPERM, "killed by its seccomp filter before the program began"},
+        {"kills at execve", kill_exec, 4, "died", ECHILD, "killed by its seccomp filter before the program began"},
         {"refuses execve", deny_exec, 4, "exec", ENOSYS, "'/bin/sh'"},
         {"refuses execve and our report", deny_words, 6, "exec", EACCES, "ended before it could report why"},
-        {"refuses everything", deny_all, 4, "exec", EPERM, "killed by signal 4 before the program began"},
-        {"kills at anything", kill_all, 1, "exec", EPERM, "killed by its seccomp filter before the program began"},
+        {"refuses everything", deny_all, 4, "died", ECHILD, "killed by signal 4 before the program began"},
+        {"kills at anything", kill_all, 1, "died", ECHILD, "killed by its seccomp filter before the program began"},
         {"is no filter", broken, 2, "seccomp", EINVAL, "filter 0 of 2 instructions"},
     };
     struct bed *bed = *state;
@@ -574,6 +567,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_filters, open_bed, close_bed),
     };
 
+    /* What a process must not inherit. */
+    struct rlimit core = {RLIM_INFINITY, RLIM_INFINITY};
+
+    setrlimit(RLIMIT_CORE, &core);
     program = argc > 1 ? argv[1] : "";
     return cmocka_run_group_tests_name("keeper view", tests, NULL, NULL);
 }

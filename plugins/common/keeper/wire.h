@@ -102,9 +102,8 @@ struct cl_wire_hello {
 
 /* Descriptors of a process, fixed when it execs: exactly 0, 1 and 2, nothing else is open. */
 enum cl_wire_stdio_kind {
-    CL_WIRE_STDIO_NULL = 0,       /* the keeper's own /dev/null */
-    CL_WIRE_STDIO_DESCRIPTOR = 1, /* `fd` of this request becomes the process's */
-    CL_WIRE_STDIO_CLOSED = 2      /* number not open at all */
+    CL_WIRE_STDIO_NULL = 0,      /* the keeper's own /dev/null */
+    CL_WIRE_STDIO_DESCRIPTOR = 1 /* `fd` of this request becomes the process's */
 };
 struct cl_wire_stdio {
     uint32_t kind;
@@ -187,7 +186,8 @@ struct cl_wire_cancel {
  * "message", "plan", "limit", "container", "fork", "cancel", "user-map", "id-map", "oom-score", and every name in
  * steps.c: "join-namespace", "clone", "join-cgroup", "mount", "device", "pivot", "rlimit", "capabilities", "seccomp",
  * "cwd", "find", "exec", ...); "find" ENOENT = no such executable, EACCES = not executable; "cwd" = bad working
- * directory. `detail` names the thing: a path, a limit, a namespace; may be empty.
+ * directory; "died" = the process ended in another way than by a step that failed, and os_errno is ENOMEM for lack of
+ * memory, else ECHILD. `detail` names the thing: a path, a limit, a namespace; may be empty.
  */
 struct cl_wire_answer {
     struct cl_wire_head head;
@@ -369,6 +369,8 @@ struct cl_wire_time_offset {
     int64_t nanoseconds; /* 0..999999999 */
 };
 
+/* A process whose plan names no RLIMIT_CORE gets 0, soft and hard (H1.3.7): no core of a container is the host's to
+ * store. Other limits that are not named stay as the keeper's are. */
 struct cl_wire_rlimit {
     uint32_t resource; /* RLIMIT_* */
     uint32_t reserved;
@@ -388,9 +390,9 @@ enum cl_wire_session { CL_WIRE_SESSION_SETSID = 0, CL_WIRE_SESSION_SETPGID = 1, 
 /* cl_wire_plan.flags */
 #define CL_WIRE_PLAN_PAUSE 1u /* init is the keeper's own pause loop, named `comm`; argv must be empty */
 #define CL_WIRE_PLAN_NO_NEW_PRIVS 2u
-#define CL_WIRE_PLAN_KEYRING 4u   /* a new session keyring, joined as host root before any uid changes */
-#define CL_WIRE_PLAN_OOM_SCORE 8u /* oom_score_adj is given */
-#define CL_WIRE_PLAN_ROOT_READONLY 16u
+#define CL_WIRE_PLAN_KEYRING 4u          /* a new session keyring, joined as host root before any uid changes */
+#define CL_WIRE_PLAN_OOM_SCORE 8u        /* oom_score_adj is given */
+#define CL_WIRE_PLAN_ROOT_READONLY 16u   /* with every mount of the root's tree */
 #define CL_WIRE_PLAN_ROOT_IDMAP 32u      /* the root tree's owners are shifted by the container's user namespace */
 #define CL_WIRE_PLAN_LOOPBACK 64u        /* bring `lo` up; needs CLONE_NEWNET in ns_new */
 #define CL_WIRE_PLAN_DENY_SETGROUPS 128u /* "deny" to setgroups before the gid map; then GROUPS must be empty */

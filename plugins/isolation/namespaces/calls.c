@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "sandbox.h"
+#include "deadline.h"
 #include "stdset.h"
 
 struct call {
@@ -11,6 +11,7 @@ struct call {
     struct ns_sandbox *sandbox; /* a reference */
     uint64_t serial;
     bool cancellable;              /* START */
+    struct ns_deadline deadline;   /* so too */
     struct cloister_result result; /* what success tells, filled further from the answer */
 };
 
@@ -32,24 +33,17 @@ static void answered(void *ctx, struct cl_packet *answer, int os_errno)
         if (answer->u.answer.request == CL_WIRE_SIGNAL && call->result.survivors)
             call->result.survivors = answer->u.answer.count;
     }
+    ns_deadline_end(&call->deadline, &call->base);
     ns_op_done(&call->base, &call->result);
     free_call(call);
-}
-
-static void ignore(void *ctx, struct cl_packet *answer, int os_errno)
-{
 }
 
 static void cancel(struct ns_op *op)
 {
     struct call *call = (struct call *)op;
-    struct cl_wire_cancel message;
 
-    if (!call->cancellable)
-        return;
-    cl_wire_init(&message, CL_WIRE_CANCEL, 0);
-    message.target = call->serial;
-    ns_conn_send(&call->sandbox->conn, &message, NULL, 0, -1, ignore, NULL);
+    if (call->cancellable)
+        ns_sandbox_cancel(call->sandbox, call->serial);
 }
 
 static void lost(void *ctx)
@@ -80,6 +74,8 @@ static void send(struct call *call, void *message, const int *fds, uint32_t coun
     const struct cloister_host *host = call->base.instance->host;
 
     call->serial = ns_conn_send(&call->sandbox->conn, message, fds, count, -1, answered, call);
+    if (call->serial != 0 && call->cancellable)
+        ns_deadline_begin(&call->deadline, call->sandbox, call->serial);
     if (call->serial == 0 && host->loop->post(host, lost, call) < 0)
         lost(call);
 }
@@ -123,7 +119,7 @@ static bool signal_ok(struct ns_instance *instance, uint32_t number, cloister_op
 
     if (number < (uint32_t)NSIG)
         return true;
-    ns_refuse(&r, CLOISTER_INVALID, "signal", "%u is not a signal number", number);
+    ns_refuse_at(&r, CLOISTER_INVALID, "signal", "%u is not a signal number", number);
     ns_fail_now(instance, op, &err);
     return false;
 }
@@ -145,7 +141,7 @@ void ns_container_kill(void *ctx, const struct cloister_iso_kill_args *args, clo
     struct call *call;
 
     if (kill->set < CLOISTER_KILL_INIT || kill->set > CLOISTER_KILL_ALL_BUT_INIT) {
-        ns_refuse(&r, CLOISTER_INVALID, "set", "%u is not a set of processes", kill->set);
+        ns_refuse_at(&r, CLOISTER_INVALID, "set", "%u is not a set of processes", kill->set);
         ns_fail_now(instance, number, &err);
         return;
     }
@@ -174,8 +170,8 @@ void ns_signal(void *ctx, const struct cloister_iso_signal_args *args, cloister_
     struct call *call;
 
     if (signal->scope != CLOISTER_SIGNAL_PROCESS && signal->scope != CLOISTER_SIGNAL_GROUP) {
-        ns_refuse(&r, CLOISTER_UNSUPPORTED, "scope", "%u is not supported: a process has no cgroup of its own",
-                  signal->scope);
+        ns_refuse_at(&r, CLOISTER_UNSUPPORTED, "scope", "%u is not supported: a process has no cgroup of its own",
+                     signal->scope);
         ns_fail_now(instance, number, &err);
         return;
     }

@@ -77,8 +77,8 @@ static int read_set(struct ns_compile *c, const cloister_value *object, const ch
         number = find(text);
         if (number < 0) {
             snprintf(path, sizeof(path), "process.capabilities.%s[%llu]", key, (unsigned long long)i);
-            return ns_refuse(&c->r, CLOISTER_INVALID, path, "'%.*s' is no capability",
-                             (int)(text.size < 40 ? text.size : 40), text.data);
+            return ns_refuse_at(&c->r, CLOISTER_INVALID, path, "'%.*s' is no capability",
+                                (int)(text.size < 40 ? text.size : 40), text.data);
         }
         *ret |= 1ull << number;
     }

@@ -3,7 +3,7 @@
  * cgroup_mounts.c - the OCI mount types "cgroup" and "cgroup2" on whatever this machine has. "cgroup" shows every
  * hierarchy: a tmpfs with one directory for each, as on the host; on a machine with v2 alone it is the v2 mount itself.
  * With a cgroup namespace they are real mounts of that namespace; without one (H1.1.16) only binds of the container's
- * own groups, which must be asked for read-only.
+ * own groups. Writable they may be in a namespace of the container's own alone: a joined one may be anybody's.
  */
 #include "compile.h"
 
@@ -35,6 +35,7 @@ static int controller_options(struct ns_compile *c, struct cl_wire_mount *item, 
 
     if (copy == NULL)
         return ns_no_memory(&c->r);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): NS_FREE frees it, which the analyzer does not know. */
     for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
         if (strncmp(word, "name=", 5) == 0) {
             add_option(c, item, "none", NULL);
@@ -93,13 +94,14 @@ int ns_compile_cgroup_mount(struct ns_compile *c, const struct cl_wire_mount *mo
     uint32_t v2 = ns_hierarchy_find(&c->machine->hierarchies, "");
     char path[NS_PATH_MAX];
 
-    if (!has_cgroup_namespace(c) && !(model->attr_set & MOUNT_ATTR_RDONLY)) {
+    if (!ns_has_new(c, CLONE_NEWCGROUP) && !(model->attr_set & MOUNT_ATTR_RDONLY)) {
         snprintf(path, sizeof(path), "%s.options", where);
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, path, "without a cgroup namespace a cgroup mount must be 'ro'");
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, path,
+                            "without a cgroup namespace of its own a cgroup mount must be 'ro'");
     }
     if (c->machine->hierarchies.count == 0 || (v2_only && v2 == NS_NO_HIERARCHY)) {
         snprintf(path, sizeof(path), "%s.type", where);
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, path, "this machine has no such cgroup hierarchy mounted");
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, path, "this machine has no such cgroup hierarchy mounted");
     }
     if (v2_only || (c->machine->hierarchies.count == 1 && v2 == 0))
         return mount_hierarchy(c, model, v2, target);

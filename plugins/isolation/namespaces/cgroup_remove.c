@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#define DEPTH_MAX 64 /* of groups below ours; deeper ones are reported as left over */
+#define NAMES_MAX 1048576u /* bytes of one group's children that a round takes on */
 
 static uint64_t now(void)
 {
@@ -86,24 +86,105 @@ static unsigned kill_members(int dir, const struct ns_cgroups *cgroups, const ch
     return count;
 }
 
-/* One round over a group and what is below it: kill, remove children. True: `leaf` is gone. */
-static bool sweep_tree(int parent, const char *leaf, const struct ns_cgroups *cgroups, const char *name, int depth)
+/* A group on the way down, and what lies below it. The way is kept here and only its end is open, so no depth is too
+ * much. */
+struct level {
+    struct level *up;
+    const char *name; /* in the list of the one above */
+    char *names;      /* each ends in NUL, the last in two; NULL = none */
+    const char *next; /* still to be visited */
+};
+
+struct walk {
+    const struct ns_cgroups *cgroups;
+    const char *name;
+    int fd; /* of the last level */
+    struct level *level;
+};
+
+/* The children's names; what is too much is for the next round. */
+static char *list_children(int fd)
 {
-    int fd = openat(parent, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = again < 0 ? NULL : fdopendir(again);
+    size_t used = 0, room = 0;
+    char *names = NULL, *grown;
     struct dirent *entry;
 
-    if (fd < 0)
-        return errno == ENOENT;
-    if (dir == NULL) {
-        close(fd);
-        return false;
+    while (dir && used < NAMES_MAX && (entry = readdir(dir)) != NULL) {
+        size_t size = strlen(entry->d_name) + 1;
+
+        if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (used + size >= room) {
+            grown = realloc(names, room * 2 + size + 512);
+            if (grown == NULL)
+                break;
+            names = grown;
+            room = room * 2 + size + 512;
+        }
+        memcpy(names + used, entry->d_name, size);
+        used += size;
+        names[used] = 0;
     }
-    kill_members(fd, cgroups, name);
-    while (depth < DEPTH_MAX && (entry = readdir(dir)) != NULL)
-        if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            sweep_tree(fd, entry->d_name, cgroups, name, depth + 1);
-    closedir(dir);
+    if (dir)
+        closedir(dir);
+    else if (again >= 0)
+        close(again);
+    return names;
+}
+
+static void enter(struct walk *w, int parent, const char *name)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct level *level = fd < 0 ? NULL : malloc(sizeof(*level));
+
+    if (level == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    kill_members(fd, w->cgroups, w->name);
+    *level = (struct level){w->level, name, list_children(fd), NULL};
+    level->next = level->names;
+    if (w->fd >= 0)
+        close(w->fd);
+    w->fd = fd;
+    w->level = level;
+}
+
+/* A group's parent stays the same: v1 renames only in place, v2 not at all. */
+static void leave(struct walk *w)
+{
+    struct level *level = w->level;
+    int up = level->up ? openat(w->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (up >= 0)
+        unlinkat(up, level->name, AT_REMOVEDIR);
+    if (w->fd >= 0)
+        close(w->fd);
+    w->fd = up;
+    w->level = level->up;
+    free(level->names);
+    free(level);
+}
+
+/* One round over a group and what is below it, the deepest first: kill, remove. True: `leaf` is gone. */
+static bool sweep_tree(int parent, const char *leaf, const struct ns_cgroups *cgroups, uint64_t until)
+{
+    struct walk w = {.cgroups = cgroups, .name = leaf, .fd = -1};
+
+    enter(&w, parent, leaf);
+    while (w.level) {
+        const char *child = w.level->next;
+
+        if (child == NULL || *child == 0 || now() >= until) {
+            leave(&w);
+            continue;
+        }
+        w.level->next += strlen(child) + 1;
+        enter(&w, w.fd, child);
+    }
     return unlinkat(parent, leaf, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
@@ -116,7 +197,7 @@ static bool remove_one(const struct ns_cgroups *cgroups, uint32_t i, const char 
         return path != NULL && errno == ENOENT;
     /* A group stays busy for a moment after its last process is gone (H2.2.5). */
     for (long ms = 1;; ms = ms < 64 ? ms * 2 : ms) {
-        if (sweep_tree(root, name, cgroups, name, 0))
+        if (sweep_tree(root, name, cgroups, until))
             return true;
         if (now() >= until)
             return false;

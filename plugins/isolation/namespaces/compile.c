@@ -51,7 +51,7 @@ static struct ns_need *add_need(struct ns_compile *c, uint32_t kind, const char 
     struct ns_need *need;
 
     if (c->need_count >= CL_WIRE_STAGED_MAX - 8u) {
-        ns_refuse(&c->r, CLOISTER_LIMIT, where, "more than %u descriptors are needed", CL_WIRE_STAGED_MAX - 8u);
+        ns_refuse_at(&c->r, CLOISTER_LIMIT, where, "more than %u descriptors are needed", CL_WIRE_STAGED_MAX - 8u);
         return NULL;
     }
     need = grow((void **)&c->needs, &c->need_count, sizeof(*need));
@@ -152,9 +152,9 @@ static int compile_root(struct ns_compile *c, const struct cloister_container_ar
     struct cl_wire_plan *plan = &c->plan.head;
 
     if (args->rootfs_kind != CLOISTER_ROOTFS_DIRECTORY)
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, "rootfs", "kind %u is not supported", args->rootfs_kind);
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "rootfs", "kind %u is not supported", args->rootfs_kind);
     if (args->rootfs_flags & ~(CLOISTER_ROOTFS_WRITABLE | CLOISTER_ROOTFS_IDMAP))
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, "rootfs", "unknown flags 0x%x", args->rootfs_flags);
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "rootfs", "unknown flags 0x%x", args->rootfs_flags);
     if (ns_check_inner_path(&c->r, args->rootfs, "rootfs") < 0)
         return -1;
     plan->root_fd = ns_need_path(c, NS_NEED_ROOT, args->rootfs, "rootfs");
@@ -188,7 +188,7 @@ static int compile_pause(struct ns_compile *c, const struct cloister_container_a
     struct cloister_sv comm = args->pause_comm.size ? args->pause_comm : CLOISTER_SV("pause");
 
     if (args->process != NULL)
-        return ns_refuse(&c->r, CLOISTER_INVALID, "process", "a pause init has none");
+        return ns_refuse_at(&c->r, CLOISTER_INVALID, "process", "a pause init has none");
     if (comm.size > 15 || memchr(comm.data, 0, comm.size) || memchr(comm.data, '\n', comm.size))
         return ns_refuse(&c->r, CLOISTER_INVALID, "pause_comm", "must be at most 15 bytes without NUL and newline");
     c->plan.head.flags |= CL_WIRE_PLAN_PAUSE | CL_WIRE_PLAN_NO_NEW_PRIVS;
@@ -218,7 +218,7 @@ static int finish(struct ns_compile *c)
 {
     c->plan.head.flags |= CL_WIRE_PLAN_KEYRING;
     if (c->plan.error == -EINVAL)
-        return ns_refuse(&c->r, CLOISTER_INVALID, "spec", "a string contains a NUL character");
+        return ns_refuse_at(&c->r, CLOISTER_INVALID, "spec", "a string contains a NUL character");
     if (c->plan.error == -E2BIG)
         return ns_refuse(&c->r, CLOISTER_TOO_BIG, "spec", "needs a plan of more than %u bytes", CL_WIRE_PLAN_MAX);
     return c->plan.error ? ns_no_memory(&c->r) : 0;

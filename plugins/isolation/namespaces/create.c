@@ -397,7 +397,7 @@ static int begin(struct create *create, const struct cloister_iso_create_args *a
     if (set_container(sandbox, args) < 0)
         return ns_no_memory(&r);
     if (!ns_ranges_confirm(instance->ranges, sandbox->id, intent.range))
-        return ns_refuse(&r, CLOISTER_LIMIT, "ids", "the planned id range has been given away: plan again");
+        return ns_refuse_at(&r, CLOISTER_LIMIT, "ids", "the planned id range has been given away: plan again");
     return instance->host->system->run_path(instance->host, args->sandbox.id, "k", sandbox->socket,
                                             sizeof(sandbox->socket), err);
 }

@@ -52,8 +52,8 @@ static int check_names(struct ns_instance *instance, const struct cloister_iso_s
 
     ns_group_name(which->cookie, which->id, group);
     if (which->id.size != CLOISTER_ENGINE_ID_SIZE || strcmp(group, intent->group) != 0)
-        return ns_refuse(&r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names group '%s', which is not its own",
-                         intent->group);
+        return ns_refuse_at(&r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names group '%s', which is not its own",
+                            intent->group);
     return 0;
 }
 

@@ -81,8 +81,8 @@ static int owner_and_mode(struct ns_compile *c, const cloister_value *device, co
     if (named_mode < 0 || named_uid < 0 || named_gid < 0)
         return -1;
     if (ns_in_userns(c) && (uid != 0 || gid != 0 || (named_mode && (mode & 07777u) != 0666)))
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, base,
-                         "in a user namespace a device keeps owner and mode of the host's node");
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, base,
+                            "in a user namespace a device keeps owner and mode of the host's node");
     if (!ns_id_is_mapped(c, CL_WIRE_UID_MAP, (uint32_t)uid) || !ns_id_is_mapped(c, CL_WIRE_GID_MAP, (uint32_t)gid))
         return ns_refuse(&c->r, CLOISTER_INVALID, base, "has an owner that is not mapped");
     item->mode = (uint32_t)mode & 07777u;
@@ -100,7 +100,7 @@ static int host_node(struct ns_compile *c, struct cloister_sv path, const char *
     if (!ns_in_userns(c) || is_base(item->type, item->major, item->minor))
         return 0;
     if (item->type == S_IFIFO)
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, base, "a fifo cannot be supplied in a user namespace");
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, base, "a fifo cannot be supplied in a user namespace");
     item->fd = ns_need_path(c, NS_NEED_DEVICE, path, base);
     if (item->fd == CL_WIRE_NO_FD)
         return -1;
@@ -241,8 +241,8 @@ int ns_compile_device_rules(struct ns_compile *c, const cloister_value *resource
     uint32_t h = ns_hierarchy_find(&c->machine->hierarchies, "devices");
 
     if (h == NS_NO_HIERARCHY)
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, "linux.resources.devices",
-                         "this machine has no v1 devices hierarchy, so access cannot be restricted");
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "linux.resources.devices",
+                            "this machine has no v1 devices hierarchy, so access cannot be restricted");
     if (ns_add_write(c, h, "devices.deny", strdup("a"), "linux.resources.devices") < 0)
         return -1;
     for (uint64_t i = 0; (entry = c->r.value->at(list, i, NULL)) != NULL; i++)

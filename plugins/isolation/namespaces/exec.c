@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "deadline.h"
 #include "open.h"
-#include "sandbox.h"
 #include "stdset.h"
 
 struct exec {
@@ -22,6 +22,7 @@ struct exec {
     int plan_fd;
     struct cl_wire_exec message;
     uint64_t serial; /* of the EXEC under way */
+    struct ns_deadline deadline;
 };
 
 static void free_exec(struct exec *exec)
@@ -98,6 +99,7 @@ static void executed(void *ctx, struct cl_packet *answer, int os_errno)
         result.gid = exec->compile.plan.head.gid;
         result.pid = ns_answer_pid(answer);
     }
+    ns_deadline_end(&exec->deadline, &exec->base);
     ns_op_done(&exec->base, &result);
     free_exec(exec);
 }
@@ -121,28 +123,22 @@ static void prepared(void *ctx)
         exec->fd_count = 0;
         exec->serial =
             ns_conn_send(&sandbox->conn, &exec->message, exec->fds, count, ns_steal_fd(&exec->plan_fd), executed, exec);
-        if (exec->serial)
+        if (exec->serial) {
+            ns_deadline_begin(&exec->deadline, sandbox, exec->serial);
             return;
+        }
         ns_keeper_error(exec->base.instance, &exec->base.err, NULL, EPIPE);
     }
     ns_op_done(&exec->base, NULL);
     free_exec(exec);
 }
 
-static void ignore(void *ctx, struct cl_packet *answer, int os_errno)
-{
-}
-
 static void cancel(struct ns_op *op)
 {
     struct exec *exec = (struct exec *)op;
-    struct cl_wire_cancel message;
 
-    if (exec->serial == 0)
-        return; /* still in the worker: prepared() sees the flag */
-    cl_wire_init(&message, CL_WIRE_CANCEL, 0);
-    message.target = exec->serial;
-    ns_conn_send(&exec->sandbox->conn, &message, NULL, 0, -1, ignore, NULL);
+    if (exec->serial != 0) /* else still in the worker: prepared() sees the flag */
+        ns_sandbox_cancel(exec->sandbox, exec->serial);
 }
 
 static bool can_run(struct ns_sandbox *sandbox, struct cloister_error *err)

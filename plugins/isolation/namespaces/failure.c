@@ -93,6 +93,14 @@ static void look_up_failed(const struct cloister_log_api *log, struct cloister_e
                        answer->detail);
 }
 
+/* No call failed: there is no errno to tell. */
+static void process_died(const struct cloister_log_api *log, struct cloister_error *err,
+                         const struct cl_wire_answer *answer)
+{
+    log->error_set(err, answer->os_errno == ENOMEM ? CLOISTER_LIMIT : CLOISTER_EXEC_FAILED, 0, "", "exec", "%s",
+                   answer->detail);
+}
+
 static void step_failed(const struct cloister_log_api *log, struct cloister_error *err,
                         const struct cl_wire_answer *answer)
 {
@@ -125,6 +133,8 @@ void ns_keeper_error(const struct ns_instance *instance, struct cloister_error *
                        os_errno == ECANCELED ? "the connection to its keeper was closed" : "its keeper has died");
     else if (strcmp(answer->u.answer.step, "find") == 0)
         look_up_failed(log, err, &answer->u.answer);
+    else if (strcmp(answer->u.answer.step, "died") == 0)
+        process_died(log, err, &answer->u.answer);
     else
         step_failed(log, err, &answer->u.answer);
 }

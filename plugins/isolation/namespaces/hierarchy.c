@@ -114,6 +114,7 @@ int ns_hierarchies_parse(const char *mountinfo, struct ns_hierarchies *ret)
         char *save = NULL;
         int rc = copy ? 0 : -ENOMEM;
 
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): NS_FREE frees it, which the analyzer does not know. */
         for (char *line = copy ? strtok_r(copy, "\n", &save) : NULL; line && rc == 0;
              line = strtok_r(NULL, "\n", &save))
             rc = parse_line(ret, line, pass == 0);

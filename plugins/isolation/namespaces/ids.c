@@ -9,7 +9,8 @@
 #include <linux/sched.h>
 #include <stdio.h>
 
-#define MAPS_MAX 340u /* of the kernel */
+#define MAPS_MAX 340u      /* of the kernel */
+#define MAP_TEXT_MAX 4095u /* so too: it takes a map in one write of less than a page */
 
 static bool overlaps(uint32_t first, uint32_t count, uint32_t other, uint32_t other_count)
 {
@@ -30,7 +31,7 @@ static int check_overlap(struct ns_compile *c, uint32_t section, const struct cl
     return 0;
 }
 
-static int one_map(struct ns_compile *c, const cloister_value *entry, uint32_t section, const char *path)
+static int one_map(struct ns_compile *c, const cloister_value *entry, uint32_t section, const char *path, size_t *text)
 {
     uint64_t inside = 0, outside = 0, count = 0;
     struct cl_wire_map map;
@@ -44,6 +45,10 @@ static int one_map(struct ns_compile *c, const cloister_value *entry, uint32_t s
     map = (struct cl_wire_map){(uint32_t)inside, (uint32_t)outside, (uint32_t)count};
     if (check_overlap(c, section, &map, path) < 0)
         return -1;
+    *text += (size_t)snprintf(NULL, 0, "%u %u %u\n", map.inside, map.outside, map.count);
+    if (*text > MAP_TEXT_MAX)
+        return ns_refuse(&c->r, CLOISTER_INVALID, path, "is beyond the %u bytes of mappings that the kernel takes",
+                         MAP_TEXT_MAX);
     cl_plan_add(&c->plan, section, &map);
     return 0;
 }
@@ -53,13 +58,14 @@ static int64_t maps(struct ns_compile *c, const cloister_value *linux_part, cons
 {
     cloister_value *list = ns_get(&c->r, linux_part, key), *entry;
     char path[NS_PATH_MAX];
+    size_t text = 0;
     uint64_t i;
 
     for (i = 0; (entry = c->r.value->at(list, i, NULL)) != NULL; i++) {
         snprintf(path, sizeof(path), "linux.%s[%llu]", key, (unsigned long long)i);
         if (i >= MAPS_MAX)
             return ns_refuse(&c->r, CLOISTER_INVALID, path, "is beyond the kernel's %u mappings", MAPS_MAX);
-        if (one_map(c, entry, section, path) < 0)
+        if (one_map(c, entry, section, path, &text) < 0)
             return -1;
     }
     return (int64_t)i;
@@ -70,8 +76,8 @@ static int own_range(struct ns_compile *c)
     struct cl_wire_map map = {0, c->range.first, c->range.count};
 
     if (c->range.count == 0)
-        return ns_refuse(&c->r, CLOISTER_LIMIT, "linux.uidMappings",
-                         "no id range is left for a user namespace without mappings");
+        return ns_refuse_at(&c->r, CLOISTER_LIMIT, "linux.uidMappings",
+                            "no id range is left for a user namespace without mappings");
     cl_plan_add(&c->plan, CL_WIRE_UID_MAP, &map);
     cl_plan_add(&c->plan, CL_WIRE_GID_MAP, &map);
     return 0;

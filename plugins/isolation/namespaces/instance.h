@@ -16,6 +16,7 @@
 
 #define NS_KEEPERS "keepers" /* the group keepers move themselves to */
 #define NS_SECOND 1000000000ull
+#define NS_MS 1000000ull
 
 struct ns_sandbox;
 struct ns_instance;
@@ -34,6 +35,7 @@ struct ns_op {
 struct ns_instance {
     const struct cloister_host *host;
     char *cgroup_root;
+    uint64_t exec_ms; /* option */
     struct ns_machine machine;
     struct ns_cgroups cgroups;
     struct ns_ranges *ranges;

@@ -50,13 +50,13 @@ static int read_all(const struct ns_reader *r, const cloister_value *doc, struct
     uint64_t version = 0, first = 0, count = 0;
 
     if (r->value->u64(ns_get(r, doc, "v"), &version) < 0 || version != 1)
-        return ns_refuse(r, CLOISTER_VERSION_NEWER, "v", "the sandbox's plan is of version %llu, this plugin reads 1",
-                         (unsigned long long)version);
+        return ns_refuse_at(r, CLOISTER_VERSION_NEWER, "v",
+                            "the sandbox's plan is of version %llu, this plugin reads 1", (unsigned long long)version);
     if (read_name(r, doc, "cgroup_root", ret->root, sizeof(ret->root)) < 0 ||
         read_name(r, doc, "cgroup", ret->group, sizeof(ret->group)) < 0)
         return -1;
     if (!ns_cgroup_root_ok(ns_view(ret->root)) || strchr(ret->group, '/') || strncmp(ret->group, "cl-", 3) != 0)
-        return ns_refuse(r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names a group that is none of ours");
+        return ns_refuse_at(r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names a group that is none of ours");
     if (r->value->u64(r->value->at(ids, 0, NULL), &first) < 0 ||
         r->value->u64(r->value->at(ids, 1, NULL), &count) < 0 || first > UINT32_MAX || count > UINT32_MAX)
         return ns_refuse(r, CLOISTER_CORRUPT, "ids", "is not what the sandbox's plan should hold");

@@ -14,7 +14,7 @@ static int add_number(struct ns_compile *c, const char *controller, const char *
     uint32_t h = ns_hierarchy_find(&c->machine->hierarchies, controller);
 
     if (h == NS_NO_HIERARCHY)
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, where, "this machine has no v1 %s hierarchy", controller);
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, where, "this machine has no v1 %s hierarchy", controller);
     return ns_add_write(c, h, file, ns_format("%lld", (long long)number), where);
 }
 
@@ -97,7 +97,7 @@ static int cpuset(struct ns_compile *c, const cloister_value *resources)
             if (memchr("0123456789,-", text.data[b], 12) == NULL || text.size > 1024)
                 return ns_refuse(&c->r, CLOISTER_INVALID, path, "must be a list like '0-1,3'");
         if (h == NS_NO_HIERARCHY)
-            return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, path, "this machine has no v1 cpuset hierarchy");
+            return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, path, "this machine has no v1 cpuset hierarchy");
         if (ns_add_write(c, h, files[i], ns_dup(text), path) < 0)
             return -1;
     }

@@ -135,9 +135,9 @@ static int data_word(struct ns_compile *c, struct words *w, struct cloister_sv t
     struct cl_wire_option item = {.has_value = equals != NULL};
 
     if (!takes_key(type, key))
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, path, "mount option '%.*s' is not supported for type '%.*s'",
-                         (int)(word.size < 64 ? word.size : 64), word.data, (int)(type.size < 32 ? type.size : 32),
-                         type.data);
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, path, "mount option '%.*s' is not supported for type '%.*s'",
+                            (int)(word.size < 64 ? word.size : 64), word.data, (int)(type.size < 32 ? type.size : 32),
+                            type.data);
     for (uint64_t i = 0; i < word.size; i++)
         if ((unsigned char)word.data[i] < 0x20 || word.data[i] == 0x7f)
             return ns_refuse(&c->r, CLOISTER_INVALID, path, "contains a control character");
@@ -170,8 +170,8 @@ static int collect(struct ns_compile *c, const cloister_value *mount, struct clo
         char path[NS_PATH_MAX];
 
         snprintf(path, sizeof(path), "%s.options", base);
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, path,
-                         "recursive attributes cannot stand beside others of the same mount");
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, path,
+                            "recursive attributes cannot stand beside others of the same mount");
     }
     return 0;
 }
@@ -223,12 +223,12 @@ static int check_type(struct ns_compile *c, struct cloister_sv type, const char 
         if (!ns_equal(type, file_systems[i].type))
             continue;
         if (ns_equal(type, "mqueue") && ns_in_userns(c) && !ns_has_new(c, CLONE_NEWIPC))
-            return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, path,
-                             "mqueue in a user namespace needs an ipc namespace of its own");
+            return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, path,
+                                "mqueue in a user namespace needs an ipc namespace of its own");
         return 0;
     }
-    return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, path, "file system '%.*s' is not supported",
-                     (int)(type.size < 32 ? type.size : 32), type.data);
+    return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, path, "file system '%.*s' is not supported",
+                        (int)(type.size < 32 ? type.size : 32), type.data);
 }
 
 static int fresh_mount(struct ns_compile *c, const cloister_value *mount, struct cloister_sv type,
@@ -244,8 +244,8 @@ static int fresh_mount(struct ns_compile *c, const cloister_value *mount, struct
         item.attr_clr = w->atime;
         item.propagation = w->propagation;
         if (w->recursive_set || w->recursive_atime)
-            return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, base,
-                             "recursive options are not supported for cgroup mounts");
+            return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, base,
+                                "recursive options are not supported for cgroup mounts");
         return ns_compile_cgroup_mount(c, &item, ns_equal(type, "cgroup2"), target, base);
     }
     for (uint64_t i = 0; i < source.size; i++)
@@ -256,6 +256,26 @@ static int fresh_mount(struct ns_compile *c, const cloister_value *mount, struct
     item.source = source.size ? cl_plan_string(&c->plan, source.data, source.size) : item.type;
     add_mount(c, &item, w);
     return 0;
+}
+
+/* In place: "//", "/./" and what ends in "/" or "/." are spellings of one path. The root itself becomes empty. */
+static void normalise(char *path)
+{
+    const char *from = path;
+    char *to = path;
+
+    while (*from) {
+        size_t slashes = strspn(from, "/"), word = strcspn(from + slashes, "/");
+
+        from += slashes;
+        if (word > 0 && !(word == 1 && *from == '.')) {
+            *to++ = '/';
+            memmove(to, from, word);
+            to += word;
+        }
+        from += word;
+    }
+    *to = 0;
 }
 
 static int one_mount(struct ns_compile *c, const cloister_value *mount, uint64_t i)
@@ -273,7 +293,8 @@ static int one_mount(struct ns_compile *c, const cloister_value *mount, uint64_t
     target = ns_dup(destination);
     if (target == NULL)
         return ns_no_memory(&c->r);
-    if (strspn(target, "/.") == strlen(target))
+    normalise(target);
+    if (*target == 0)
         return ns_refuse(&c->r, CLOISTER_INVALID, path, "is the root itself");
     w.bind = ns_equal(type, "bind");
     if (collect(c, mount, type, base, &w) < 0)

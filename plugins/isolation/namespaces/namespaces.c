@@ -39,7 +39,7 @@ static int join(struct ns_compile *c, const struct kind *kind, struct cloister_s
     uint32_t index;
 
     if (!kind->joinable)
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, path, "a %s namespace cannot be joined by path", kind->type);
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, path, "a %s namespace cannot be joined by path", kind->type);
     if (ns_check_inner_path(&c->r, file, path) < 0)
         return -1;
     index = ns_need_path(c, NS_NEED_NAMESPACE, file, path);
@@ -58,10 +58,10 @@ static int one_namespace(struct ns_compile *c, const cloister_value *entry, uint
 
     snprintf(path, sizeof(path), "linux.namespaces[%llu].type", (unsigned long long)i);
     if (kind == NULL)
-        return ns_refuse(&c->r, CLOISTER_INVALID, path, "'%.*s' is no namespace",
-                         (int)(type.size < 32 ? type.size : 32), type.data);
+        return ns_refuse_at(&c->r, CLOISTER_INVALID, path, "'%.*s' is no namespace",
+                            (int)(type.size < 32 ? type.size : 32), type.data);
     if (ns_has_new(c, kind->flag) || c->plan.head.ns_join[kind->join] != CL_WIRE_NO_FD)
-        return ns_refuse(&c->r, CLOISTER_INVALID, path, "'%s' is listed twice", kind->type);
+        return ns_refuse_at(&c->r, CLOISTER_INVALID, path, "'%s' is listed twice", kind->type);
     snprintf(path, sizeof(path), "linux.namespaces[%llu].path", (unsigned long long)i);
     if (ns_get(&c->r, entry, "path") != NULL)
         return join(c, kind, ns_get_string(&c->r, entry, "path"), path);

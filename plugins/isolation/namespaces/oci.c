@@ -14,6 +14,18 @@ int ns_refuse(const struct ns_reader *r, uint32_t code, const char *path, const 
     va_start(args, format);
     vsnprintf(sentence, sizeof(sentence), format, args);
     va_end(args);
+    r->log->error_set(r->err, code, 0, path, "spec", "'%s' %s", path, sentence);
+    return -1;
+}
+
+int ns_refuse_at(const struct ns_reader *r, uint32_t code, const char *path, const char *format, ...)
+{
+    char sentence[CLOISTER_CHAIN_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(sentence, sizeof(sentence), format, args);
+    va_end(args);
     r->log->error_set(r->err, code, 0, path, "spec", "%s: %s", path, sentence);
     return -1;
 }

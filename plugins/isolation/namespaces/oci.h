@@ -19,8 +19,15 @@ struct ns_reader {
     struct cloister_error *err; /* may be NULL */
 };
 
-/* Always -1: `return ns_refuse(...)`. code is UNSUPPORTED, INVALID, ...; the sentence follows the path. */
+/*
+ * Always -1: `return ns_refuse(...)`. code is UNSUPPORTED, INVALID, ...; the format tells what is wrong with the path
+ * ("is required" makes "'process.args' is required").
+ */
 int ns_refuse(const struct ns_reader *r, uint32_t code, const char *path, const char *format, ...)
+    CLOISTER_PRINTF(4, 5);
+
+/* The same where the format is a sentence of its own: "mounts[0]: file system 'x' is not supported". */
+int ns_refuse_at(const struct ns_reader *r, uint32_t code, const char *path, const char *format, ...)
     CLOISTER_PRINTF(4, 5);
 
 /* Short of memory: always -1. */

@@ -56,15 +56,22 @@ static int open_tree_of(const struct ns_compile *c, const struct ns_need *need, 
 
 static int open_namespace(const struct ns_compile *c, const struct ns_need *need)
 {
-    NS_CLOSE int fd = open(need->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    NS_CLOSE int found = open(need->path, O_PATH | O_CLOEXEC);
+    NS_CLOSE int fd = -1;
     struct statfs fs;
+    char path[32];
     int type;
 
+    if (found < 0)
+        return failed(c, need, CLOISTER_NO_ENTITY, errno, "open namespace");
+    /* /proc/<pid>/ns/<type> is itself a magic link, so it is followed, and what came out of it is checked before it is
+     * really opened: to open a device or a fifo is to do something to it. */
+    if (fstatfs(found, &fs) < 0 || fs.f_type != NSFS_MAGIC)
+        return failed(c, need, CLOISTER_INVALID, 0, "not a namespace:");
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return failed(c, need, CLOISTER_NO_ENTITY, errno, "open namespace");
-    /* /proc/<pid>/ns/<type> is itself a magic link, so it is followed, and what came out of it is checked. */
-    if (fstatfs(fd, &fs) < 0 || fs.f_type != NSFS_MAGIC)
-        return failed(c, need, CLOISTER_INVALID, 0, "not a namespace:");
     type = ioctl(fd, NS_GET_NSTYPE);
     if (type < 0 || (uint32_t)type != need->type)
         return failed(c, need, CLOISTER_INVALID, 0, "a namespace of another type:");

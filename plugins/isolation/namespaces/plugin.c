@@ -12,7 +12,7 @@
 
 #define WORKERS 4u
 
-enum { OPTION_CGROUP_ROOT, OPTION_IDS, OPTION_COUNT };
+enum { OPTION_CGROUP_ROOT, OPTION_IDS, OPTION_EXEC_MS, OPTION_COUNT };
 
 static const struct cloister_option options[] = {
     {.key = "cgroup_root",
@@ -24,6 +24,12 @@ static const struct cloister_option options[] = {
      .type = CLOISTER_OPTION_JSON,
      .fallback = "{\"first\":1000000,\"count\":65536,\"each\":\"sandbox\"}",
      .help = "host ids for user namespaces without mappings: first, count, each \"sandbox\" or \"shared\""},
+    {.key = "exec_ms",
+     .type = CLOISTER_OPTION_U64,
+     .min = 100,
+     .max = 3600000,
+     .fallback = "30000",
+     .help = "milliseconds an exec or a start may take: what runs in the container can hold it up; then it is killed"},
 };
 
 struct ids {
@@ -99,6 +105,7 @@ static int configure(struct ns_instance *instance, const struct cloister_create_
                          "must be an absolute path of plain words, like \"/cloister\"");
     if (read_ids(r, option(args, OPTION_IDS)->text, &ids) < 0)
         return -1;
+    instance->exec_ms = option(args, OPTION_EXEC_MS)->number;
     instance->cgroup_root = ns_dup(root);
     instance->ranges = ns_ranges_new((uint32_t)ids.first, (uint32_t)ids.count, ids.shared);
     instance->filters = ns_filters_new();

@@ -236,7 +236,7 @@ int32_t ns_probe(void *ctx, struct cloister_iso_probe *ret, struct cloister_erro
     struct ns_reader r = ns_reader(instance, err);
 
     if (geteuid() != 0)
-        return ns_refuse(&r, CLOISTER_DENIED, "uid", "the namespaces backend needs root");
+        return ns_refuse_at(&r, CLOISTER_DENIED, "uid", "the namespaces backend needs root");
     if (read_machine(instance, &r) < 0 || try_all(instance, &r) < 0)
         return -1;
     log_table(instance);

@@ -61,8 +61,8 @@ static int id(struct ns_compile *c, const cloister_value *user, const char *key,
         return -1;
     if (!ns_id_is_mapped(c, section, (uint32_t)number)) {
         snprintf(path, sizeof(path), "process.user.%s", key);
-        return ns_refuse(&c->r, CLOISTER_INVALID, path, "%llu is not mapped into the container",
-                         (unsigned long long)number);
+        return ns_refuse_at(&c->r, CLOISTER_INVALID, path, "%llu is not mapped into the container",
+                            (unsigned long long)number);
     }
     *ret = (uint32_t)number;
     return 0;
@@ -82,7 +82,7 @@ static int groups(struct ns_compile *c, const cloister_value *user)
             return ns_refuse(&c->r, CLOISTER_INVALID, path, "is no group id");
         gid = (uint32_t)number;
         if (!ns_id_is_mapped(c, CL_WIRE_GID_MAP, gid))
-            return ns_refuse(&c->r, CLOISTER_INVALID, path, "%u is not mapped into the container", gid);
+            return ns_refuse_at(&c->r, CLOISTER_INVALID, path, "%u is not mapped into the container", gid);
         cl_plan_add(&c->plan, CL_WIRE_GROUPS, &gid);
     }
     return 0;
@@ -154,7 +154,7 @@ static int settings(struct ns_compile *c, const cloister_value *process, const s
         c->no_new_privs = true;
     }
     if (args->session > CLOISTER_SESSION_INHERIT)
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, "session", "kind %u is not supported", args->session);
+        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "session", "kind %u is not supported", args->session);
     plan->session = args->session;
     if (args->tag.size > 0)
         return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, "tag", "is not supported by the namespaces backend");

@@ -310,8 +310,8 @@ static int check_version(const struct ns_reader *r, const cloister_value *spec)
     struct cloister_sv text = ns_get_string(r, spec, "ociVersion");
 
     if (text.size < 3 || memcmp(text.data, "1.", 2) != 0 || text.data[2] < '0' || text.data[2] > '9')
-        return ns_refuse(r, CLOISTER_UNSUPPORTED, "ociVersion", "'%.*s' is not a 1.x version",
-                         (int)(text.size < 32 ? text.size : 32), text.data);
+        return ns_refuse_at(r, CLOISTER_UNSUPPORTED, "ociVersion", "'%.*s' is not a 1.x version",
+                            (int)(text.size < 32 ? text.size : 32), text.data);
     return 0;
 }
 

@@ -127,6 +127,15 @@ static void end_the_rest(struct ns_sandbox *sandbox)
     ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, ignore_answer, NULL);
 }
 
+void ns_sandbox_cancel(struct ns_sandbox *sandbox, uint64_t serial)
+{
+    struct cl_wire_cancel message;
+
+    cl_wire_init(&message, CL_WIRE_CANCEL, 0);
+    message.target = serial;
+    ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, ignore_answer, NULL);
+}
+
 static void note_warning(struct ns_sandbox *sandbox, const char *path, const char *text)
 {
     NS_FREE char *before = sandbox->warnings;

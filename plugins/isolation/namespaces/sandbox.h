@@ -67,6 +67,9 @@ int ns_sandbox_adopt_keeper(struct ns_sandbox *sandbox, int32_t pid, int pidfd, 
 /* gone(ctx) is called, later, once no keeper lives: at once if none does. SIGKILL if `force`. */
 void ns_sandbox_end_keeper(struct ns_sandbox *sandbox, bool force, void (*gone)(void *ctx), void *ctx);
 
+/* Asks the keeper to cancel the request of that serial, whose answer tells the rest. */
+void ns_sandbox_cancel(struct ns_sandbox *sandbox, uint64_t serial);
+
 /* For operations on a running sandbox: NULL with the operation failed (NO_ENTITY, INVALID_STATE, LOST). cid "" = the
  * one there is. */
 struct ns_sandbox *ns_sandbox_up(struct ns_instance *instance, const struct cloister_iso_sandbox *which,

@@ -13,7 +13,8 @@
 #include "compile.h"
 
 #define ERRNO_MAX 4095u
-#define BODY_MAX 4000u /* the kernel's 4,096 less the prefix */
+#define BODY_MAX 4000u  /* the kernel's 4,096 less the prefix */
+#define NAMES_MAX 4096u /* in all rules together */
 
 static int default_action(const struct ns_reader *r, const cloister_value *doc, uint32_t *ret)
 {
@@ -29,7 +30,7 @@ static int default_action(const struct ns_reader *r, const cloister_value *doc, 
 static int rule_action(const struct ns_reader *r, const cloister_value *rule, const char *base, uint32_t *ret)
 {
     uint64_t errno_value = EPERM;
-    char path[NS_PATH_MAX];
+    char path[NS_PATH_MAX + 8];
 
     if (ns_get_u64(r, rule, "errnoRet", base, ERRNO_MAX, &errno_value) < 0)
         return -1;
@@ -77,7 +78,8 @@ static int read_args(const struct ns_reader *r, const cloister_value *rule, cons
     return 0;
 }
 
-static int check_rule(const struct ns_reader *r, const cloister_value *rule, uint64_t i, uint32_t fallback)
+static int check_rule(const struct ns_reader *r, const cloister_value *rule, uint64_t i, uint32_t fallback,
+                      uint32_t *names_seen)
 {
     cloister_value *names = ns_get(r, rule, "names"), *entry;
     struct scmp_arg_cmp args[ARGS_MAX];
@@ -90,12 +92,14 @@ static int check_rule(const struct ns_reader *r, const cloister_value *rule, uin
         return -1;
     for (uint64_t n = 0; (entry = r->value->at(names, n, NULL)) != NULL; n++) {
         r->value->string(entry, &name);
+        snprintf(path, sizeof(path), "%s.names[%llu]", base, (unsigned long long)n);
+        if (++*names_seen > NAMES_MAX)
+            return ns_refuse(r, CLOISTER_LIMIT, path, "is beyond the %u names that a profile may have", NAMES_MAX);
         if (!ns_seccomp_permits(fallback) || ns_seccomp_number(name) != __NR_SCMP_ERROR)
             continue;
-        snprintf(path, sizeof(path), "%s.names[%llu]", base, (unsigned long long)n);
-        return ns_refuse(r, CLOISTER_INVALID, path,
-                         "'%.*s' is not a system call this machine knows: it would be allowed",
-                         (int)(name.size < 40 ? name.size : 40), name.data);
+        return ns_refuse_at(r, CLOISTER_INVALID, path,
+                            "'%.*s' is not a system call this machine knows: it would be allowed",
+                            (int)(name.size < 40 ? name.size : 40), name.data);
     }
     if (r->value->count(names) == 0)
         return ns_refuse(r, CLOISTER_INVALID, base, "names no system call");
@@ -115,8 +119,8 @@ static int check_words(const struct ns_reader *r, const cloister_value *doc, con
         if (known(word, &value) && i < NS_SECCOMP_ARCHES_MAX - 1)
             continue;
         snprintf(path, sizeof(path), "linux.seccomp.%s[%llu]", key, (unsigned long long)i);
-        return ns_refuse(r, CLOISTER_UNSUPPORTED, path, "'%.*s' is not supported",
-                         (int)(word.size < 40 ? word.size : 40), word.data);
+        return ns_refuse_at(r, CLOISTER_UNSUPPORTED, path, "'%.*s' is not supported",
+                            (int)(word.size < 40 ? word.size : 40), word.data);
     }
     return 0;
 }
@@ -124,16 +128,23 @@ static int check_words(const struct ns_reader *r, const cloister_value *doc, con
 int ns_seccomp_check(const struct ns_reader *r, const cloister_value *doc)
 {
     cloister_value *list = ns_get(r, doc, "syscalls"), *entry;
-    uint32_t fallback;
+    uint32_t fallback, names_seen = 0;
 
     if (default_action(r, doc, &fallback) < 0 || check_words(r, doc, "architectures", ns_seccomp_arch) < 0 ||
         check_words(r, doc, "flags", ns_seccomp_flag) < 0)
         return -1;
     for (uint64_t i = 0; (entry = r->value->at(list, i, NULL)) != NULL; i++)
-        if (check_rule(r, entry, i, fallback) < 0)
+        if (check_rule(r, entry, i, fallback, &names_seen) < 0)
             return -1;
     return 0;
 }
+
+/* A name that has been added. libseccomp goes through all it has for a call each time it gets that call again. */
+struct added {
+    int number;
+    uint32_t action;
+    uint64_t rule; /* 0 = any that compares no argument */
+};
 
 /* What is being built. */
 struct build {
@@ -142,7 +153,20 @@ struct build {
     uint32_t fallback;
     struct ns_seccomp_arch arches[NS_SECCOMP_ARCHES_MAX];
     uint32_t arch_count;
+    struct added *added; /* NAMES_MAX */
+    uint32_t added_count;
 };
+
+/* True the first time. */
+static bool is_new(struct build *b, struct added one)
+{
+    for (uint32_t i = 0; i < b->added_count; i++)
+        if (b->added[i].number == one.number && b->added[i].action == one.action && b->added[i].rule == one.rule)
+            return false;
+    if (b->added_count < NAMES_MAX)
+        b->added[b->added_count++] = one;
+    return true;
+}
 
 static int libseccomp_failed(const struct ns_reader *r, int rc, const char *path)
 {
@@ -223,6 +247,8 @@ static int add_rule(struct build *b, const cloister_value *rule, uint64_t i)
         if (number == __NR_SCMP_ERROR)
             continue;
         note_number(b, name, number);
+        if (!is_new(b, (struct added){number, action, count ? i + 1 : 0}))
+            continue;
         rc = action == b->fallback ? 0 : add_name(b, number, action, args, count);
         if (rc < 0)
             return libseccomp_failed(b->r, rc, base);
@@ -303,11 +329,12 @@ int ns_seccomp_build(const struct ns_reader *r, const cloister_value *doc, struc
     memset(ret, 0, sizeof(*ret));
     if (default_action(r, doc, &b.fallback) < 0)
         return -1;
-    b.filter = seccomp_init(b.fallback);
-    if (b.filter == NULL)
-        return ns_no_memory(r);
-    rc = build_all(&b, doc, ret);
-    seccomp_release(b.filter);
+    b.added = calloc(NAMES_MAX, sizeof(*b.added));
+    b.filter = b.added ? seccomp_init(b.fallback) : NULL;
+    rc = b.filter ? build_all(&b, doc, ret) : ns_no_memory(r);
+    if (b.filter)
+        seccomp_release(b.filter);
+    free(b.added);
     return rc;
 }
 

@@ -46,7 +46,7 @@ static int closed_pipe(const struct ns_reader *r, int child, int *ret)
 static int same_as(const struct ns_reader *r, int32_t other, struct ns_stdio *stdio, int child)
 {
     if (other < 0 || other >= child)
-        return ns_refuse(r, CLOISTER_INVALID, "stdio", "descriptor %d can only be the same as one before it", child);
+        return ns_refuse_at(r, CLOISTER_INVALID, "stdio", "descriptor %d can only be the same as one before it", child);
     stdio->kind[child] = stdio->kind[other];
     if (stdio->fd[other] < 0)
         return 0;
@@ -61,7 +61,7 @@ static int take_one(const struct ns_reader *r, const struct cloister_stdio *from
         return 0;
     case CLOISTER_STDIO_DESCRIPTOR:
         if (stdio->fd[child] < 0)
-            return ns_refuse(r, CLOISTER_INVALID, "stdio", "descriptor %d is missing", child);
+            return ns_refuse_at(r, CLOISTER_INVALID, "stdio", "descriptor %d is missing", child);
         stdio->kind[child] = CL_WIRE_STDIO_DESCRIPTOR;
         return 0;
     case CLOISTER_STDIO_CLOSED:
@@ -70,8 +70,8 @@ static int take_one(const struct ns_reader *r, const struct cloister_stdio *from
     case CLOISTER_STDIO_SAME_AS:
         return same_as(r, from->fd, stdio, child);
     default:
-        return ns_refuse(r, CLOISTER_UNSUPPORTED, "stdio", "kind %u of descriptor %d is not supported", from->kind,
-                         child);
+        return ns_refuse_at(r, CLOISTER_UNSUPPORTED, "stdio", "kind %u of descriptor %d is not supported", from->kind,
+                            child);
     }
 }
 
@@ -93,7 +93,7 @@ int ns_stdio_take(const struct ns_reader *r, const struct cloister_stdio *list, 
             close(one->fd);
     }
     if (count > 3)
-        rc = ns_refuse(r, CLOISTER_UNSUPPORTED, "stdio", "more than three descriptors are not supported");
+        rc = ns_refuse_at(r, CLOISTER_UNSUPPORTED, "stdio", "more than three descriptors are not supported");
     for (int i = 0; i < 3 && (uint64_t)i < count && rc == 0; i++)
         rc = take_one(r, entry(list, (uint64_t)i, element_size), i, ret);
     if (rc < 0)

@@ -117,6 +117,42 @@ static void test_groups(void **state)
     ns_hierarchies_clear(&h);
 }
 
+/* A tree deeper than any path is long, with a branch at each level. */
+static void make_deep(const char *top, int depth)
+{
+    static const char name[] = "a-name-of-some-length-so-that-the-path-is-longer-than-a-path-may-be";
+    int at = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (int i = 0; i < depth; i++) {
+        int next;
+
+        assert_int_equal(mkdirat(at, name, 0755), 0);
+        assert_int_equal(mkdirat(at, "b", 0755), 0);
+        next = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(next >= 0);
+        close(at);
+        at = next;
+    }
+    close(at);
+}
+
+static void test_deep_groups(void **state)
+{
+    NS_FREE char *info = NULL, *top = ns_format("%s/deep/r/cl-01234567-deep", dir);
+    struct ns_hierarchies h;
+    struct ns_cgroups cgroups = {&h, "/r"};
+
+    make("/deep");
+    info = ns_format("1 1 0:1 / %s/deep rw - cgroup cgroup rw,pids\n", dir);
+    assert_int_equal(ns_hierarchies_parse(info, &h), 0);
+    make("/deep/r");
+    make("/deep/r/cl-01234567-deep");
+    make_deep(top, 100);
+    assert_true(ns_group_remove(&cgroups, "cl-01234567-deep", 5000000000ull, NULL));
+    assert_int_equal(access(top, F_OK), -1);
+    ns_hierarchies_clear(&h);
+}
+
 static void test_roots(void **state)
 {
     static const struct {
@@ -179,7 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hierarchies), cmocka_unit_test(test_groups), cmocka_unit_test(test_roots),
-        cmocka_unit_test(test_ranges),      cmocka_unit_test(test_intent),
+        cmocka_unit_test(test_deep_groups), cmocka_unit_test(test_ranges), cmocka_unit_test(test_intent),
     };
     NS_FREE char *command = NULL;
     int rc;

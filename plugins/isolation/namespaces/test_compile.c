@@ -4,6 +4,10 @@
 
 #include <linux/mount.h>
 #include <linux/sched.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "open.h"
 
 static struct ns_machine machine;
 static const char *profiles;
@@ -25,7 +29,7 @@ static const char usual[] = ",\"args\":[\"/bin/true\"]";
 
 static int compile(struct ns_compile *c, const struct parts *p, const char *env, struct cloister_error *err)
 {
-    static char spec[8192], process[8192];
+    static char spec[65536], process[8192];
     struct ns_reader r = ns_test_reader(err);
     struct cloister_sv variable = {env, env ? strlen(env) : 0};
     struct cloister_process_args args = {CLOISTER_INIT(struct cloister_process_args), .env = &variable,
@@ -103,6 +107,8 @@ static const struct parts cases[] = {
      NULL, NULL, U, "mounts[0].type"},
     {"mount over the root", "\"mounts\":[{\"destination\":\"/./\",\"type\":\"tmpfs\"}],", NULL, NULL, NULL, I,
      "mounts[0].destination"},
+    {"mount over the root, longer", "\"mounts\":[{\"destination\":\"//.//./\",\"type\":\"tmpfs\"}],", NULL, NULL, NULL,
+     I, "mounts[0].destination"},
     {"mount upwards", "\"mounts\":[{\"destination\":\"/a/../../b\",\"type\":\"tmpfs\"}],", NULL, NULL, NULL, I,
      "mounts[0].destination"},
     {"relative mount", "\"mounts\":[{\"destination\":\"a\",\"type\":\"tmpfs\"}],", NULL, NULL, NULL, I,
@@ -124,6 +130,10 @@ static const struct parts cases[] = {
      "mounts[0].type"},
     {"writable cgroup", "\"mounts\":[{\"destination\":\"/a\",\"type\":\"cgroup\"}],", NULL, NULL, NULL, U,
      "mounts[0].options"},
+    {"writable cgroup, namespace of its own", "\"mounts\":[{\"destination\":\"/a\",\"type\":\"cgroup\"}],",
+     ",{\"type\":\"cgroup\"}", NULL, NULL, 0, NULL},
+    {"writable cgroup, joined namespace", "\"mounts\":[{\"destination\":\"/a\",\"type\":\"cgroup\"}],",
+     ",{\"type\":\"cgroup\",\"path\":\"/proc/1/ns/cgroup\"}", NULL, NULL, U, "mounts[0].options"},
     {"device without numbers", NULL, NULL, ",\"devices\":[{\"type\":\"c\",\"path\":\"/dev/x\"}]", NULL, I,
      "linux.devices[0]"},
     {"device of no type", NULL, NULL, ",\"devices\":[{\"type\":\"x\",\"path\":\"/dev/x\",\"major\":1,\"minor\":1}]",
@@ -212,6 +222,30 @@ static void test_cases(void **state)
     }
 }
 
+/* A path is the subject of what is wrong with it, or stands before a sentence of its own. */
+static void test_sentences(void **state)
+{
+    static const struct {
+        struct parts parts;
+        const char *sentence;
+    } refused[] = {
+        {{"predicate", "\"hooks\":{\"prestart\":[{\"path\":\"/x\"}]},"},
+         "'hooks.prestart' is not supported by the namespaces backend"},
+        {{"required", NULL, NULL, ",\"devices\":[{\"type\":\"c\",\"path\":\"/dev/x\"}]"},
+         "'linux.devices[0]' needs major and minor"},
+        {{"clause", NULL, ",{\"type\":\"universe\"}"}, "linux.namespaces[1].type: 'universe' is no namespace"},
+    };
+
+    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+        struct cloister_error err;
+        struct ns_compile c;
+
+        if (compile(&c, &refused[i].parts, NULL, &err) == 0 || strcmp(err.chain, refused[i].sentence) != 0)
+            fail_msg("%s: '%s', not '%s'", refused[i].parts.name, err.chain, refused[i].sentence);
+        ns_compile_clear(&c);
+    }
+}
+
 static const struct cl_wire_mount *mounts(const struct ns_compile *c, size_t *ret_count)
 {
     *ret_count = c->plan.section[CL_WIRE_MOUNTS].size / sizeof(struct cl_wire_mount);
@@ -256,6 +290,119 @@ static void test_mount_options(void **state)
     assert_int_equal(c.needs[list[1].fd].recursive, 1);
     assert_string_equal(c.needs[list[1].fd].path, "/src");
     ns_compile_clear(&c);
+}
+
+/* However /dev is spelt: what is mounted there gets the default nodes. */
+static void test_spellings_of_dev(void **state)
+{
+    static const char *const spellings[] = {"/dev", "/dev/", "//dev", "/./dev", "/dev/.", "/.//dev/./", "/dev/x/"};
+
+    for (size_t i = 0; i < sizeof(spellings) / sizeof(*spellings); i++) {
+        NS_FREE char *top = ns_format("\"mounts\":[{\"destination\":\"%s\",\"type\":\"tmpfs\"}],", spellings[i]);
+        struct parts p = {.name = spellings[i], .top = top};
+        bool dev = strchr(spellings[i], 'x') == NULL;
+        struct cloister_error err;
+        struct ns_compile c;
+        size_t count;
+
+        assert_int_equal(compile(&c, &p, NULL, &err), 0);
+        assert_string_equal(string(&c, mounts(&c, &count)->target), dev ? "/dev" : "/dev/x");
+        if (c.plan.section[CL_WIRE_DEVICES].size != (dev ? 6 : 0) * sizeof(struct cl_wire_device))
+            fail_msg("%s: default nodes", spellings[i]);
+        ns_compile_clear(&c);
+    }
+}
+
+static void put_maps(FILE *file, const char *key, unsigned count, unsigned first)
+{
+    fprintf(file, ",\"%s\":[", key);
+    for (unsigned i = 0; i < count; i++)
+        fprintf(file, "%s{\"containerID\":%u,\"hostID\":%u,\"size\":1}", i ? "," : "", i, first + i);
+    fputc(']', file);
+}
+
+static void put_names(FILE *file, unsigned count)
+{
+    fputs(",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"action\":\"SCMP_ACT_ALLOW\",\"names\":[",
+          file);
+    for (unsigned i = 0; i < count; i++)
+        fprintf(file, "%s\"read\"", i ? "," : "");
+    fputs("]}]}", file);
+}
+
+/* Lists up to their bound, and one item beyond it. */
+static void test_bounds(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned maps;
+        unsigned first; /* host id */
+        unsigned names;
+        uint32_t code;
+        const char *path;
+    } bounds[] = {
+        {"340 maps", 340, 1, 0, 0, NULL},
+        {"341 maps", 341, 1, 0, I, "linux.uidMappings[340]"},
+        {"a page of maps", 247, 2000000000, 0, 0, NULL},
+        {"more than a page of maps", 248, 2000000000, 0, I, "linux.uidMappings[247]"},
+        {"4096 names", 0, 0, 4096, 0, NULL},
+        {"4097 names", 0, 0, 4097, CLOISTER_LIMIT, "linux.seccomp.syscalls[0].names[4096]"},
+    };
+    static char kernel[65536];
+
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
+        struct parts p = {.name = bounds[i].name, .ns = USER, .kernel = kernel};
+        FILE *file = fmemopen(kernel, sizeof(kernel), "w");
+        struct cloister_error err;
+        struct ns_compile c;
+        int rc;
+
+        assert_non_null(file);
+        put_maps(file, "uidMappings", bounds[i].maps, bounds[i].first);
+        put_maps(file, "gidMappings", bounds[i].maps, bounds[i].first);
+        put_names(file, bounds[i].names ? bounds[i].names : 1);
+        fclose(file);
+        rc = compile(&c, &p, NULL, &err);
+        if ((rc < 0) != (bounds[i].code != 0) ||
+            (rc < 0 && (err.code != bounds[i].code || strcmp(err.subject, bounds[i].path) != 0)))
+            fail_msg("%s: result %d, code %u, subject '%s'", bounds[i].name, rc, err.code, err.subject);
+        ns_compile_clear(&c);
+    }
+}
+
+static struct ns_need namespace_need(char *path, uint32_t type)
+{
+    return (struct ns_need){.kind = NS_NEED_NAMESPACE, .type = type, .path = path, .where = "linux.namespaces[0].path"};
+}
+
+/* What is named as a namespace and is none is not opened, not even to look at it. */
+static void test_open_namespace(void **state)
+{
+    char dir[] = "/tmp/cl-namespace-XXXXXX";
+    NS_FREE char *fifo = mkdtemp(dir) ? ns_format("%s/fifo", dir) : NULL;
+    int opens = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    struct inotify_event event;
+    struct cloister_error err;
+    struct ns_compile c = {.r = ns_test_reader(&err)};
+    struct ns_need needs[] = {namespace_need((char[]){"/proc/self/ns/net"}, CLONE_NEWNET),
+                              namespace_need((char[]){"/proc/self/ns/net"}, CLONE_NEWUTS), namespace_need(fifo, 0)};
+    int fd;
+
+    assert_non_null(fifo);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_true(inotify_add_watch(opens, fifo, IN_OPEN) >= 0);
+    c.needs = needs;
+    fd = ns_open_need(&c, 0, NULL, NULL);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(ns_open_need(&c, 1, NULL, NULL), -1);
+    assert_int_equal(err.code, CLOISTER_INVALID);
+    assert_int_equal(ns_open_need(&c, 2, NULL, NULL), -1);
+    assert_int_equal(err.code, CLOISTER_INVALID);
+    assert_int_equal(read(opens, &event, sizeof(event)), -1);
+    close(opens);
+    unlink(fifo);
+    rmdir(dir);
 }
 
 static void test_cgroup_mounts(void **state)
@@ -440,9 +587,12 @@ static void test_profiles(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),       cmocka_unit_test(test_mount_options), cmocka_unit_test(test_cgroup_mounts),
-        cmocka_unit_test(test_writes),      cmocka_unit_test(test_capabilities),  cmocka_unit_test(test_ids_and_flags),
-        cmocka_unit_test(test_environment), cmocka_unit_test(test_profiles),
+        cmocka_unit_test(test_cases),         cmocka_unit_test(test_mount_options),
+        cmocka_unit_test(test_cgroup_mounts), cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_capabilities),  cmocka_unit_test(test_ids_and_flags),
+        cmocka_unit_test(test_environment),   cmocka_unit_test(test_profiles),
+        cmocka_unit_test(test_sentences),     cmocka_unit_test(test_spellings_of_dev),
+        cmocka_unit_test(test_bounds),        cmocka_unit_test(test_open_namespace),
     };
     int rc;
 

@@ -9,6 +9,7 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "filter.h"
 
@@ -177,6 +178,32 @@ static void test_native_only(void **state)
 }
 #endif
 
+/* libseccomp alone takes ten seconds for each of these. */
+static void test_repeated_names(void **state)
+{
+    static const char *const between[] = {",", "],\"action\":\"SCMP_ACT_ALLOW\"},{\"names\":["};
+    struct ns_filters *filters = ns_filters_new();
+
+    for (size_t s = 0; s < sizeof(between) / sizeof(*between); s++) {
+        clock_t began = clock();
+        char *text = NULL;
+        size_t size;
+        FILE *file = open_memstream(&text, &size);
+
+        assert_non_null(file);
+        fputs("{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":[", file);
+        for (int i = 0; i < 12000; i++)
+            fprintf(file, "%s\"read\"", i ? between[s] : "");
+        fputs("],\"action\":\"SCMP_ACT_ALLOW\"}]}", file);
+        fclose(file);
+        ns_filter_unref(build(filters, text));
+        if (clock() - began > 4 * CLOCKS_PER_SEC)
+            fail_msg("repeated %s: %ld s", s ? "in rules" : "in a rule", (long)((clock() - began) / CLOCKS_PER_SEC));
+        free(text);
+    }
+    ns_filters_free(filters);
+}
+
 static void test_cache(void **state)
 {
     struct ns_filters *filters = ns_filters_new();
@@ -207,6 +234,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_native_only),
 #endif
         cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_repeated_names),
     };
 
     if (argc != 2)
