@@ -7,6 +7,7 @@
  * no side effect at all: they read files and write to standard output. Exit codes: 0 done, 1 it failed, 2 the command
  * line or the configuration is wrong, and those of core/daemon.
  */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -145,6 +146,7 @@ static int act(const struct request *request, const struct cl_config *config, st
     case DUMP_PLUGIN:
         return cl_view_plugin(loader, request->plugin, stdout, &err) < 0 ? fail(CL_EXIT_FAILURE, &err) : 0;
     default:
+        assert(config); /* only looking at plugins does without one */
         cl_log_set_level(config->log_level);
         cl_log_set_timestamps(config->log_timestamps);
         return cl_daemon_run(config, loader);

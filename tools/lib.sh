@@ -7,8 +7,8 @@ need_root() {
 
 # What a build needs, what tests need beyond that, what only the full run needs.
 BUILD_PACKAGES="build-essential meson ninja-build pkg-config libuv1-dev libcjson-dev libseccomp-dev libcap-dev busybox-static"
-TEST_PACKAGES="libcmocka-dev python3 strace crun runc procps git"
-FULL_PACKAGES="clang libclang-rt-14-dev debootstrap"
+TEST_PACKAGES="libcmocka-dev python3 strace crun runc procps git clang-format"
+FULL_PACKAGES="clang clang-tidy libclang-rt-14-dev debootstrap"
 
 # Installs what is missing, and asks the network only then.
 need_packages() {

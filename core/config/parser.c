@@ -214,8 +214,8 @@ int cl_parse_path(struct cl_parser *p, cloister_value *value, void *member)
 
 int cl_parse_paths(struct cl_parser *p, cloister_value *value, void *member)
 {
-    void *items;
-    size_t count;
+    void *items = NULL;
+    size_t count = 0;
     int r = cl_parse_array(p, value, sizeof(const char *), cl_parse_path, &items, &count);
     if (r == 0)
         *(const char *const **)member = items;

@@ -311,8 +311,12 @@ const struct cloister_sandbox_create_args *cl_args_create(struct cl_operation *o
                                                           uint64_t capabilities, struct cloister_error *err)
 {
     struct cloister_sandbox_create_args *copy = cl_arena_struct(&operation->arena, from, sizeof(*copy));
-    int r = copy ? 0 : cl_args_no_memory(err);
-    if (r == 0 && copy->flags & CLOISTER_SANDBOX_PROVISIONAL)
+    if (!copy) {
+        (void)cl_args_no_memory(err);
+        return NULL;
+    }
+    int r = 0;
+    if (copy->flags & CLOISTER_SANDBOX_PROVISIONAL)
         r = unsupported(err, "PROVISIONAL");
     if (r == 0 && copy->flags)
         r = invalid(err, "flags", "has an unknown bit");
@@ -359,9 +363,11 @@ const struct cloister_exec_args *cl_args_exec(struct cl_operation *operation, co
                                               uint64_t capabilities, struct cloister_error *err)
 {
     struct cloister_exec_args *copy = cl_arena_struct(&operation->arena, from, sizeof(*copy));
-    int r = copy ? 0 : cl_args_no_memory(err);
-    if (r == 0 && copy->flags)
-        r = invalid(err, "flags", "has an unknown bit");
+    if (!copy) {
+        (void)cl_args_no_memory(err);
+        return NULL;
+    }
+    int r = copy->flags ? invalid(err, "flags", "has an unknown bit") : 0;
     r = r ? r : check_word(copy->name, "name", NAME_MAX_BYTES, err);
     if (r < 0)
         return NULL;

@@ -122,7 +122,7 @@ cloister_op cl_api_container_start(const struct cloister_host *host, const struc
     operation->container = cl_container_find(sandbox, head.container, err);
     if (operation->container)
         operation->args.start = cl_args_start(operation, args, operation->backend->capabilities, err);
-    if (!operation->args.start || check_state(operation, err) < 0) {
+    if (!operation->container || !operation->args.start || check_state(operation, err) < 0) {
         cl_operation_wrap(operation, err);
         return cl_operation_drop(operation);
     }

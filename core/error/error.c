@@ -158,8 +158,8 @@ int cl_error_setv(struct cloister_error *err, uint32_t code, int os_errno, const
     return positive ? -positive : cl_error_errno_of(code);
 }
 
-int cl_error_set(struct cloister_error *err, uint32_t code, int os_errno, const char *subject, const char *step,
-                 const char *format, ...)
+int(cl_error_set)(struct cloister_error *err, uint32_t code, int os_errno, const char *subject, const char *step,
+                  const char *format, ...)
 {
     va_list args;
     va_start(args, format);

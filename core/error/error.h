@@ -24,6 +24,15 @@ int cl_error_set(struct cloister_error *err, uint32_t code, int os_errno, const 
                  const char *format, ...) __attribute__((format(printf, 6, 7)));
 int cl_error_setv(struct cloister_error *err, uint32_t code, int os_errno, const char *subject, const char *step,
                   const char *format, va_list args) __attribute__((format(printf, 6, 0)));
+#ifdef __clang_analyzer__
+/* For the analyzer alone: the result is always negative, so that it does not follow a failure as if it were none. */
+static inline int cl_error_negative(int result)
+{
+    (void)result;
+    return -1;
+}
+#define cl_error_set(...) cl_error_negative(cl_error_set(__VA_ARGS__))
+#endif
 
 /* The code that suits an errno (ENOENT -> NO_ENTITY, EACCES -> DENIED, ...), IO for the rest. */
 uint32_t cl_error_code_of(int os_errno);

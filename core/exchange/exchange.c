@@ -142,15 +142,13 @@ static int service_join(struct cl_exchanges *exchanges, struct cl_instance *pers
 
 int cl_exchanges_add(struct cl_exchanges *exchanges, const struct cl_endpoint_args *args, struct cl_endpoint **ret)
 {
-    struct cl_endpoint *endpoint = NULL;
     int result = args->transport_count ? check_routes(args->personality) : -EINVAL;
     if (result == 0)
         result = service_join(exchanges, args->personality);
-    if (result == 0)
-        result = (endpoint = endpoint_new(args)) ? 0 : -ENOMEM;
-    if (result < 0) {
+    struct cl_endpoint *endpoint = result == 0 ? endpoint_new(args) : NULL;
+    if (!endpoint) {
         cl_listener_close(args->listener, NULL, NULL);
-        return result;
+        return result < 0 ? result : -ENOMEM;
     }
     endpoint->owner = exchanges;
     cl_list_append(&exchanges->endpoints, &endpoint->node);

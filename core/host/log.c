@@ -6,6 +6,7 @@
 #include "core/error/error.h"
 #include "core/log/log.h"
 
+CLOISTER_PRINTF(3, 4)
 static void host_log(const struct cloister_host *host, uint32_t level, const char *format, ...)
 {
     va_list args;
@@ -17,6 +18,7 @@ static void host_log(const struct cloister_host *host, uint32_t level, const cha
     va_end(args);
 }
 
+CLOISTER_PRINTF(6, 7)
 static void error_set(struct cloister_error *err, uint32_t code, int32_t os_errno, const char *subject,
                       const char *step, const char *format, ...)
 {
@@ -26,6 +28,7 @@ static void error_set(struct cloister_error *err, uint32_t code, int32_t os_errn
     va_end(args);
 }
 
+CLOISTER_PRINTF(2, 3)
 static void error_wrap(struct cloister_error *err, const char *format, ...)
 {
     va_list args;

@@ -189,7 +189,7 @@ static int open_module(int dir_fd, const char *leaf, const char *path, uint32_t 
         r = map_file(path, fd, &checked, &handle, err);
     if (r == 0)
         r = find_entry(handle, path, &entry, err);
-    return r < 0 ? r : cl_handshake(entry(), name, kind, module, err);
+    return r ? r : cl_handshake(entry(), name, kind, module, err);
 }
 
 static int no_memory(struct cloister_error *err)

@@ -47,8 +47,12 @@ int cl_chunks_append(struct cl_chunks *chunks, struct cloister_sv bytes)
 {
     if (bytes.size == 0)
         return 0;
-    struct chunk *last = cl_list_empty(&chunks->list) ? NULL : CL_CONTAINER(chunks->list.prev, struct chunk, node);
-    size_t room = last ? last->capacity - last->end : 0;
+    struct chunk *last = NULL;
+    size_t room = 0;
+    if (!cl_list_empty(&chunks->list)) {
+        last = CL_CONTAINER(chunks->list.prev, struct chunk, node);
+        room = last->capacity - last->end;
+    }
     size_t here = room < bytes.size ? room : bytes.size;
     size_t rest = bytes.size - here;
     struct chunk *next = NULL;

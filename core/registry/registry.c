@@ -107,13 +107,11 @@ static int check_link(struct cl_registry *registry, uint32_t kind, const struct 
 int cl_registry_check(struct cl_registry *registry, uint32_t kind, const struct cl_config_entry *entry,
                       const struct cl_module **ret_module, struct cloister_error *err)
 {
-    const struct cl_module *module, *wrapper;
+    const struct cl_module *module = NULL, *wrapper = NULL;
     CL_FREE struct cloister_option_value *options = NULL;
     int r = check_link(registry, kind, entry, false, &module, &options, err);
     if (r < 0)
         return r;
-    if (r == SKIPPED)
-        module = NULL;
     for (size_t i = 0; i < entry->wrap_count; i++) {
         CL_FREE struct cloister_option_value *wrap_options = NULL;
         r = check_link(registry, kind, &entry->wrap[i], true, &wrapper, &wrap_options, err);
@@ -183,7 +181,7 @@ static int chain_new(struct cl_registry *registry, uint32_t kind, const char *na
                    cl_kind_name(kind), name, entry->wrap[i].plugin);
             continue;
         }
-        if (r < 0) {
+        if (r != 0) {
             chain_free(outermost);
             return r;
         }
@@ -251,7 +249,7 @@ int cl_registry_create(struct cl_registry *registry, uint32_t kind, const char *
         *ret = NULL;
         return 0;
     }
-    if (r < 0)
+    if (r != 0)
         return r;
     r = chain_create(registry, instance, instance, err);
     if (r < 0) {

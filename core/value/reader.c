@@ -380,7 +380,7 @@ static int read_member(struct reader *r, cloister_value *object, struct cl_map *
     CL_VALUE_CLEANUP cloister_value *value = NULL;
     if (error == 0)
         error = read_value(r, &value);
-    if (error < 0)
+    if (error)
         return error;
     if (duplicate) {
         note_duplicate(r, key, &position, offset);

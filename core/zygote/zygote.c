@@ -70,7 +70,7 @@ struct cl_zygote {
 
 int cl_zygote_start(const char *path, struct cl_zygote **ret, struct cloister_error *err)
 {
-    struct cl_launched launched;
+    struct cl_launched launched = {.pidfd = -1, .socket = -1};
     CL_CLOSE int program = -1;
     CL_FREE struct cl_zygote *zygote = cl_new(struct cl_zygote);
     int result = zygote ? 0 : cl_error_set(err, CLOISTER_LIMIT, ENOMEM, NULL, "zygote", "remember it");

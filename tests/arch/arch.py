@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """arch.py RULE SOURCE [BUILD] - the rules of the tree that can be checked by reading it. Each breach is one line with its place.
 
-Rules: includes, sizes, headers, spdx, names, exports, keeper.
+Rules: includes, sizes, headers, spdx, names, format, exports, keeper.
 """
 import pathlib
 import re
 import subprocess
 import sys
 
+FOLDERS = ("core", "plugins", "include", "tools", "tests", "abi")
 FUNCTION_LINES = 80
 FILE_LINES = 700
 
@@ -115,7 +116,7 @@ def rule_includes(source, _build):
 
 
 def rule_sizes(source, _build):
-    for path in code_files(source, "core", "plugins", "include", "tools", "tests", "abi"):
+    for path in code_files(source, *FOLDERS):
         lines = path.read_text(encoding="utf-8").splitlines()
         if len(lines) > FILE_LINES:
             yield f"{path.relative_to(source)}: {len(lines)} lines, more than {FILE_LINES}: it is two nouns"
@@ -184,6 +185,18 @@ def rule_names(source, _build):
                 allowed = any(place.startswith(prefix) for prefix in OTHER_MEANINGS.get(name, {}))
                 if f'"{name}"' in line and not allowed:
                     yield f'{place}:{number}: core names the plugin "{name}"'
+
+
+def rule_format(source, _build):
+    files = [str(path.relative_to(source)) for path in code_files(source, *FOLDERS)]
+    done = subprocess.run(["clang-format", "--dry-run", "-Werror"] + files, capture_output=True, text=True, cwd=source, check=False)
+    first = {}
+    for path, line in re.findall(r"^(\S+?):(\d+):\d+: (?:error|warning): ", done.stderr, flags=re.M):
+        first.setdefault(path, line)
+    for path, line in first.items():
+        yield f"{path}:{line}: not as clang-format -i would have it"
+    if done.returncode and not first:
+        yield f"clang-format: {done.stderr.strip()}"
 
 
 def rule_exports(_source, build):

@@ -143,6 +143,7 @@ static void log_line(const struct cloister_host *host, uint32_t level, const cha
     (void)format;
 }
 
+CLOISTER_PRINTF(6, 7)
 static void error_set(struct cloister_error *err, uint32_t code, int32_t os_errno, const char *subject,
                       const char *step, const char *format, ...)
 {
@@ -152,6 +153,7 @@ static void error_set(struct cloister_error *err, uint32_t code, int32_t os_errn
     va_end(args);
 }
 
+CLOISTER_PRINTF(2, 3)
 static void error_wrap(struct cloister_error *err, const char *format, ...)
 {
     va_list args;

@@ -269,7 +269,7 @@ int ctl_client_call(struct ctl_client *client, const char *method, cloister_valu
 {
     CL_VALUE_CLEANUP cloister_value *message = NULL;
     CL_VALUE_CLEANUP cloister_value *result = NULL;
-    uint64_t id;
+    uint64_t id = 0;
     int failed = ctl_client_send(client, method, params, fds, &id, err);
 
     if (failed == 0)

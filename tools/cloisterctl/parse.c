@@ -183,11 +183,16 @@ static int take_word(struct mount_words *words, char *word, const char *text, st
     return 0;
 }
 
+static bool has_type(const struct mount_words *words, const char *type)
+{
+    return words->type && strcmp(words->type, type) == 0;
+}
+
 static int check_words(const struct mount_words *words, const char *text, struct cloister_error *err)
 {
     const char *wrong = NULL;
-    bool bind = words->type && strcmp(words->type, "bind") == 0;
-    bool tmpfs = words->type && strcmp(words->type, "tmpfs") == 0;
+    bool bind = has_type(words, "bind");
+    bool tmpfs = has_type(words, "tmpfs");
 
     if (!bind && !tmpfs)
         wrong = "type must be bind or tmpfs";
@@ -215,7 +220,7 @@ static int append_option(cloister_value *options, const char *key, const char *v
 
 static int append_options(cloister_value *options, const struct mount_words *words, uint64_t size)
 {
-    bool bind = strcmp(words->type, "bind") == 0;
+    bool bind = has_type(words, "bind");
     char digits[24];
 
     (void)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)size);

@@ -90,7 +90,7 @@ uint32_t uj_output_answer(struct uj_conn *conn, struct uj_wire *wire, const stru
         snprintf(head, sizeof(head), "{\"id\":%.*s,\"%s\":", (int)echo.size, echo.data, good ? "result" : "error");
     bool room = conn->host->stream->queued(conn->stream) + answer->body.size <= conn->limits->output;
     int32_t result = room ? write_frame(conn, (struct cloister_sv){head, (uint64_t)size}, answer->body) : -ENOBUFS;
-    if (open && result == 0)
+    if (wire && open && result == 0)
         wire->open = true;
     else
         uj_wire_free(conn, wire);

@@ -16,11 +16,7 @@
  * Only late-cancel ever passes a chosen call on: in the other cases no second voice answers for it, so the test knows
  * which completions the daemon got. The descriptors of a call that is not passed on are closed, as a good plugin would.
  */
-#include <cloister/host.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "../wrap.h"
 
 #define LATE_NS 200000000u
 
@@ -29,16 +25,9 @@ enum how { TWICE, INSIDE, NEVER, LATE_CANCEL, EXIT_FIRST, NO_REASON, HOW_TOTAL }
 
 static const char *const hows[HOW_TOTAL] = {"twice", "inside", "never", "late-cancel", "exit-first", "no-reason"};
 
-/* Passes a call on, with its real type. */
-typedef void (*pass_fn)(void *instance, const void *args, cloister_op op);
-
 struct misbehave {
-    const struct cloister_host *host;
-    const struct cloister_isolation *next;
-    void *next_instance;
-    struct cloister_sv op;
+    struct wrap wrap;
     enum how how;
-    uint64_t left; /* calls still to be spoilt */
     struct chosen *chosen;
 };
 
@@ -47,7 +36,7 @@ struct chosen {
     struct chosen *following;
     struct misbehave *self;
     const void *args; /* valid until the operation completes */
-    pass_fn pass;
+    wrap_pass_fn pass;
     cloister_op op;
     cloister_timer *timer;
 };
@@ -58,15 +47,15 @@ static void complete(struct misbehave *self, cloister_op op, uint32_t code)
     struct cloister_result result = {CLOISTER_INIT(struct cloister_result)};
 
     if (code != CLOISTER_OK)
-        self->host->log->error_set(&err, code, 0, NULL, "misbehave", "a test's plugin misbehaves");
-    self->host->iso->done(self->host, op, code != CLOISTER_OK ? &err : NULL, &result);
+        self->wrap.host->log->error_set(&err, code, 0, NULL, "misbehave", "a test's plugin misbehaves");
+    self->wrap.host->iso->done(self->wrap.host, op, code != CLOISTER_OK ? &err : NULL, &result);
 }
 
 static void complete_without_reason(struct misbehave *self, cloister_op op)
 {
     const struct cloister_error err = CLOISTER_ERROR_INIT;
 
-    self->host->iso->done(self->host, op, &err, NULL);
+    self->wrap.host->iso->done(self->wrap.host, op, &err, NULL);
 }
 
 static void tell_exit(struct misbehave *self, const struct cloister_iso_exec_args *args)
@@ -79,7 +68,7 @@ static void tell_exit(struct misbehave *self, const struct cloister_iso_exec_arg
                                              .process = args->process,
                                              .status = {.kind = CLOISTER_STATUS_EXITED, .value = 7}};
 
-    self->host->iso->event(self->host, &event);
+    self->wrap.host->iso->event(self->wrap.host, &event);
 }
 
 static void forget(void *context)
@@ -95,7 +84,7 @@ static void leave(struct chosen *chosen)
         at = &(*at)->following;
     if (*at)
         *at = chosen->following;
-    chosen->self->host->loop->timer_close(chosen->timer, forget, chosen);
+    chosen->self->wrap.host->loop->timer_close(chosen->timer, forget, chosen);
 }
 
 static void on_timer(void *context)
@@ -117,71 +106,34 @@ static void on_timer(void *context)
     leave(chosen);
 }
 
-static int remember(struct misbehave *self, const void *args, cloister_op op, pass_fn pass)
+static int remember(struct misbehave *self, const void *args, cloister_op op, wrap_pass_fn pass)
 {
     struct chosen *chosen = calloc(1, sizeof(*chosen));
 
     if (!chosen)
         return -1;
     *chosen = (struct chosen){self->chosen, self, args, pass, op, NULL};
-    if (self->host->loop->timer_open(self->host, on_timer, chosen, &chosen->timer) < 0) {
+    if (self->wrap.host->loop->timer_open(self->wrap.host, on_timer, chosen, &chosen->timer) < 0) {
         free(chosen);
         return -1;
     }
     self->chosen = chosen;
     if (self->how != LATE_CANCEL)
-        (void)self->host->loop->timer_set(chosen->timer, self->host->system->now_mono(), 0);
+        (void)self->wrap.host->loop->timer_set(chosen->timer, self->wrap.host->system->now_mono(), 0);
     return 0;
 }
 
-static void close_stdio(const struct cloister_stdio *stdio, uint64_t count, uint64_t size)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        const struct cloister_stdio *entry = (const void *)((const char *)stdio + i * size);
-        if (entry->kind == CLOISTER_STDIO_DESCRIPTOR && entry->fd >= 0)
-            (void)close(entry->fd);
-    }
-}
-
-static void close_process(const struct cloister_process_args *process)
-{
-    if (process)
-        close_stdio(process->stdio, process->stdio_count, process->stdio_size);
-}
-
-static void drop_nothing(const void *args)
-{
-    (void)args;
-}
-
-static void drop_sandbox_create(const void *args)
-{
-    const struct cloister_iso_create_args *create = args;
-
-    close_process(create->container ? create->container->process : NULL);
-}
-
-static void drop_container_start(const void *args)
-{
-    const struct cloister_container_start_args *start = ((const struct cloister_iso_start_args *)args)->start;
-
-    close_stdio(start->stdio, start->stdio_count, start->stdio_size);
-}
-
-static void drop_exec(const void *args)
-{
-    close_process(((const struct cloister_iso_exec_args *)args)->exec->process);
-}
-
 /* 1: the call has been spoilt and is not to be passed on. */
-static int spoil(struct misbehave *self, const char *name, const void *args, cloister_op op, pass_fn pass,
-                 void (*drop)(const void *args))
+static int choose(void *instance, const char *name, const void *args, cloister_op op, wrap_pass_fn pass,
+                  wrap_drop_fn drop)
 {
-    if (self->left == 0 || self->op.size != strlen(name) || memcmp(self->op.data, name, self->op.size) != 0)
+    struct misbehave *self = instance;
+
+    if (!wrap_wants(&self->wrap, name))
         return 0;
     if (self->how != INSIDE && self->how != NEVER && remember(self, args, op, pass) < 0)
         return 0;
-    self->left--;
+    self->wrap.left--;
     if (self->how != LATE_CANCEL)
         drop(args);
     if (self->how == INSIDE)
@@ -189,35 +141,7 @@ static int spoil(struct misbehave *self, const char *name, const void *args, clo
     return 1;
 }
 
-/* The wrapped plugin of these tests has every one of these slots; a missing one would be a call that never completes.
- */
-#define MISBEHAVE_SLOT(name, type, drop)                                             \
-    static void name##_pass(void *instance, const void *args, cloister_op op)        \
-    {                                                                                \
-        struct misbehave *self = instance;                                           \
-        self->next->name(self->next_instance, args, op);                             \
-    }                                                                                \
-    static void name##_call(void *instance, const struct type *args, cloister_op op) \
-    {                                                                                \
-        if (!spoil(instance, #name, args, op, name##_pass, drop))                    \
-            name##_pass(instance, args, op);                                         \
-    }
-
-MISBEHAVE_SLOT(sandbox_create, cloister_iso_create_args, drop_sandbox_create)
-MISBEHAVE_SLOT(sandbox_destroy, cloister_iso_destroy_args, drop_nothing)
-MISBEHAVE_SLOT(container_start, cloister_iso_start_args, drop_container_start)
-MISBEHAVE_SLOT(container_kill, cloister_iso_kill_args, drop_nothing)
-MISBEHAVE_SLOT(exec, cloister_iso_exec_args, drop_exec)
-MISBEHAVE_SLOT(signal, cloister_iso_signal_args, drop_nothing)
-MISBEHAVE_SLOT(release, cloister_iso_release_args, drop_nothing)
-MISBEHAVE_SLOT(describe, cloister_iso_describe_args, drop_nothing)
-MISBEHAVE_SLOT(sweep, cloister_iso_sweep_args, drop_nothing)
-
-static int has_slots(const struct cloister_isolation *next)
-{
-    return CLOISTER_HAS(next, sweep) && next->sandbox_create && next->sandbox_destroy && next->container_start &&
-           next->container_kill && next->exec && next->signal && next->release && next->describe && next->sweep;
-}
+WRAP_SLOTS
 
 static int read_how(struct cloister_sv word, enum how *ret)
 {
@@ -243,25 +167,18 @@ static int32_t misbehave_create(const struct cloister_create_args *args, void **
         return -1;
     }
     if (how == EXIT_FIRST &&
-        (args->options[OPTION_OP].text.size != 4 || memcmp(args->options[OPTION_OP].text.data, "exec", 4))) {
+        (args->options[OPTION_OP].text.size != 4 || memcmp(args->options[OPTION_OP].text.data, "exec", 4) != 0)) {
         log->error_set(err, CLOISTER_INVALID, 0, "op", NULL, "only an exec can do 'exit-first'");
         return -1;
     }
-    if (!has_slots(args->next_vtable)) {
-        log->error_set(err, CLOISTER_UNSUPPORTED, 0, "wrap", NULL, "the wrapped plugin lacks an operation");
+    self = wrap_new(args, sizeof(*self), err);
+    if (!self)
+        return -1;
+    if (wrap_init(&self->wrap, args, args->options[OPTION_OP].text, args->options[OPTION_COUNT].number, err) < 0) {
+        free(self);
         return -1;
     }
-    self = calloc(1, sizeof(*self));
-    if (!self) {
-        log->error_set(err, CLOISTER_IO, ENOMEM, NULL, "memory", "misbehave");
-        return -1;
-    }
-    *self = (struct misbehave){.host = args->host,
-                               .next = args->next_vtable,
-                               .next_instance = args->next_instance,
-                               .op = args->options[OPTION_OP].text,
-                               .how = how,
-                               .left = args->options[OPTION_COUNT].number};
+    self->how = how;
     *ret_instance = self;
     return 0;
 }
@@ -275,21 +192,6 @@ static void misbehave_destroy(void *instance)
     free(self);
 }
 
-static int32_t misbehave_probe(void *instance, struct cloister_iso_probe *ret, struct cloister_error *err)
-{
-    struct misbehave *self = instance;
-
-    return self->next->probe(self->next_instance, ret, err);
-}
-
-static int32_t misbehave_plan(void *instance, const struct cloister_iso_plan_args *args, struct cloister_sv *ret_blob,
-                              struct cloister_error *err)
-{
-    struct misbehave *self = instance;
-
-    return self->next->plan(self->next_instance, args, ret_blob, err);
-}
-
 static void misbehave_cancel(void *instance, cloister_op op)
 {
     struct misbehave *self = instance;
@@ -298,17 +200,10 @@ static void misbehave_cancel(void *instance, cloister_op op)
         if (chosen->op != op)
             continue;
         if (self->how == LATE_CANCEL)
-            (void)self->host->loop->timer_set(chosen->timer, self->host->system->now_mono() + LATE_NS, 0);
+            (void)self->wrap.host->loop->timer_set(chosen->timer, self->wrap.host->system->now_mono() + LATE_NS, 0);
         return;
     }
-    self->next->cancel(self->next_instance, op);
-}
-
-static void misbehave_detach(void *instance)
-{
-    struct misbehave *self = instance;
-
-    self->next->detach(self->next_instance);
+    self->wrap.next->cancel(self->wrap.next_instance, op);
 }
 
 static const struct cloister_option options[OPTION_TOTAL] = {
@@ -331,23 +226,7 @@ static const struct cloister_option options[OPTION_TOTAL] = {
     [OPTION_COUNT] = {"count", CLOISTER_OPTION_U64, 0, 0, UINT64_MAX, "1", "how many calls are spoilt", {0, 0}},
 };
 
-static const struct cloister_isolation vtable = {
-    CLOISTER_INIT(struct cloister_isolation),
-    .life = {misbehave_create, misbehave_destroy},
-    .probe = misbehave_probe,
-    .plan = misbehave_plan,
-    .sandbox_create = sandbox_create_call,
-    .sandbox_destroy = sandbox_destroy_call,
-    .container_start = container_start_call,
-    .container_kill = container_kill_call,
-    .exec = exec_call,
-    .signal = signal_call,
-    .release = release_call,
-    .describe = describe_call,
-    .sweep = sweep_call,
-    .cancel = misbehave_cancel,
-    .detach = misbehave_detach,
-};
+static const struct cloister_isolation vtable = WRAP_VTABLE(misbehave_create, misbehave_destroy, misbehave_cancel);
 
 static const struct cloister_plugin plugin = {
     CLOISTER_PLUGIN_STAMP(CLOISTER_KIND_ISOLATION),
