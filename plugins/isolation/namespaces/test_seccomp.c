@@ -178,7 +178,7 @@ static void test_native_only(void **state)
 }
 #endif
 
-/* libseccomp alone takes ten seconds for each of these. */
+/* libseccomp alone takes seconds for each of these. */
 static void test_repeated_names(void **state)
 {
     static const char *const between[] = {",", "],\"action\":\"SCMP_ACT_ALLOW\"},{\"names\":["};
@@ -191,13 +191,15 @@ static void test_repeated_names(void **state)
         FILE *file = open_memstream(&text, &size);
 
         assert_non_null(file);
-        fputs("{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":[", file);
+        fputs("{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"architectures\":[\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_X86\","
+              "\"SCMP_ARCH_X32\"],\"syscalls\":[{\"names\":[",
+              file);
         for (int i = 0; i < 12000; i++)
             fprintf(file, "%s\"read\"", i ? between[s] : "");
         fputs("],\"action\":\"SCMP_ACT_ALLOW\"}]}", file);
         fclose(file);
         ns_filter_unref(build(filters, text));
-        if (clock() - began > 4 * CLOCKS_PER_SEC)
+        if (clock() - began > CLOCKS_PER_SEC)
             fail_msg("repeated %s: %ld s", s ? "in rules" : "in a rule", (long)((clock() - began) / CLOCKS_PER_SEC));
         free(text);
     }
