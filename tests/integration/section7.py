@@ -312,6 +312,25 @@ def restart_sweeps(house):
     daemon.clean()
 
 
+def zygote_killed(house):
+    """Without its zygote the daemon can start nothing: it says so and ends with 75, to be started again. Containers run on."""
+    daemon = house.daemon().start()
+    with daemon.client() as client:
+        made = client.call("create", specs.create(house.rootfs, SLEEP))
+    init = os.pidfd_open(made["pid"])
+    with open(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children", encoding="ascii") as file:
+        [zygote] = file.read().split()
+    os.kill(int(zygote), signal.SIGKILL)
+    assert daemon.process.wait(10) == 75
+    daemon.logged("the zygote died: exiting with 75")
+    assert not ended(init), "the container died with the zygote"
+    daemon.start()
+    assert eventually(5, lambda: ended(init)), "the next start did not remove the container"
+    os.close(init)
+    with daemon.client() as client:
+        run_true(client, house.rootfs)
+
+
 # ---- plugins that break the rules ----
 
 def spoilt(house, how):
@@ -454,8 +473,8 @@ def short_and_long_structs(house):
 
 
 TESTS = [exec_answers_precede_events, early_exit_waits_for_answer, exit_precedes_waits, pause_init, too_big_answer,
-         destroy_past_deadline, one_call_blocked, destroy_during_create, keeper_killed, drain, restart_sweeps, completed_twice,
-         completed_inside, completed_without_reason, completed_never, cancelled_too_late, short_and_long_structs]
+         destroy_past_deadline, one_call_blocked, destroy_during_create, keeper_killed, drain, restart_sweeps, zygote_killed,
+         completed_twice, completed_inside, completed_without_reason, completed_never, cancelled_too_late, short_and_long_structs]
 
 
 def attempt(test):
