@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keeper's plans and messages: bytes that pass the check can be walked to the last string without leaving them. */
+#include <string.h>
+
+#include "common/keeper/wire.h"
+#include "tests/fuzz/fuzz.h"
+
+#define FDS 8u
+
+static size_t touched;
+
+static void touch(const struct cl_wire_plan *plan, cl_wire_str offset)
+{
+    const char *text = cl_wire_string(plan, offset);
+    touched += strlen(text);
+    FUZZ_CHECK(text + strlen(text) < (const char *)plan + plan->size);
+}
+
+static void touch_strings(const struct cl_wire_plan *plan, uint32_t section)
+{
+    const cl_wire_str *item = cl_wire_items(plan, section);
+    for (uint32_t i = 0; i < plan->section[section].count; i++)
+        touch(plan, item[i]);
+}
+
+static void touch_mounts(const struct cl_wire_plan *plan)
+{
+    const struct cl_wire_mount *mount = cl_wire_items(plan, CL_WIRE_MOUNTS);
+    const struct cl_wire_option *option = cl_wire_items(plan, CL_WIRE_OPTIONS);
+    for (uint32_t i = 0; i < plan->section[CL_WIRE_MOUNTS].count; i++) {
+        touch(plan, mount[i].target);
+        touch(plan, mount[i].type);
+        touch(plan, mount[i].source);
+        FUZZ_CHECK(mount[i].fd == CL_WIRE_NO_FD || mount[i].fd < FDS);
+        for (uint32_t j = 0; j < mount[i].option_count; j++) {
+            touch(plan, option[mount[i].option_first + j].key);
+            touch(plan, option[mount[i].option_first + j].value);
+        }
+    }
+}
+
+static void touch_filters(const struct cl_wire_plan *plan)
+{
+    const struct cl_wire_seccomp *filter = cl_wire_items(plan, CL_WIRE_SECCOMP);
+    for (uint32_t i = 0; i < plan->section[CL_WIRE_SECCOMP].count; i++)
+        FUZZ_CHECK((uint64_t)filter[i].first + filter[i].count <= plan->section[CL_WIRE_BPF].count);
+}
+
+static void check_plan(const void *bytes, size_t size, uint32_t kind)
+{
+    const struct cl_wire_plan *plan = bytes;
+    const char *where = NULL;
+    if (cl_wire_plan_check(bytes, size, kind, FDS, &where) < 0) {
+        FUZZ_CHECK(where && *where);
+        return;
+    }
+    FUZZ_CHECK(plan->size == size && plan->kind == kind);
+    static const uint32_t lists[] = {CL_WIRE_ARGV, CL_WIRE_ENV, CL_WIRE_MASKED, CL_WIRE_READONLY};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        touch_strings(plan, lists[i]);
+    touch(plan, plan->cwd);
+    touch(plan, plan->path);
+    touch(plan, plan->hostname);
+    touch_mounts(plan);
+    touch_filters(plan);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    void *bytes =
+        malloc(size ? size : 1); /* aligned, and of just this size, so that a sanitizer sees the first byte behind it */
+    FUZZ_CHECK(bytes);
+    if (size > 0)
+        memcpy(bytes, data, size);
+    check_plan(bytes, size, CL_WIRE_PLAN_CONTAINER);
+    check_plan(bytes, size, CL_WIRE_PLAN_PROCESS);
+    if (cl_wire_message_check(bytes, size, size % 3) == 0)
+        FUZZ_CHECK(size == cl_wire_message_size(((const struct cl_wire_head *)bytes)->type));
+    free(bytes);
+    return 0;
+}
