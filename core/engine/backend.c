@@ -79,13 +79,6 @@ struct cl_backend *cl_backend_lookup(const struct cl_engine *engine, struct cloi
     return NULL;
 }
 
-uint64_t cl_engine_isolation_capabilities(const struct cl_engine *engine, const struct cl_instance *isolation)
-{
-    (void)engine;
-    const struct cl_backend *backend = cl_backend_of(isolation);
-    return backend ? backend->capabilities : 0;
-}
-
 /* ---- upcalls ---- */
 
 static struct cl_backend *caller(const struct cloister_host *host)

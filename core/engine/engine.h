@@ -40,7 +40,6 @@ int cl_engine_new(const struct cl_engine_args *args, struct cl_engine **ret);
 int cl_engine_add_isolation(struct cl_engine *engine, struct cl_instance *isolation, struct cloister_error *err);
 int cl_engine_add_service(struct cl_engine *engine, const struct cl_engine_service_args *args,
                           struct cloister_error *err);
-uint64_t cl_engine_isolation_capabilities(const struct cl_engine *engine, const struct cl_instance *isolation);
 /* After the stores are open: lists, finishes or undoes what the records say, then sweeps by cookie where the store
  * allows it. settled: exactly once, never inside the call; err NULL or why the daemon cannot serve. 0, or -ENOMEM and
  * it is not called. */

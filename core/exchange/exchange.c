@@ -174,6 +174,12 @@ void cl_exchanges_counts(const struct cl_exchanges *exchanges, uint64_t *ret_con
     *ret_connections = exchanges->connections;
     *ret_in_flight = exchanges->in_flight;
     *ret_refused = exchanges->refused;
+    CL_LIST_FOREACH(node, &exchanges->endpoints)
+    {
+        const struct cl_endpoint *endpoint = CL_CONTAINER(node, struct cl_endpoint, node);
+        if (!endpoint->listener_closed)
+            *ret_refused += cl_listener_refused(endpoint->listener);
+    }
 }
 
 struct cl_exchanges *cl_exchanges_free(struct cl_exchanges *exchanges)

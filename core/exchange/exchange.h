@@ -39,7 +39,7 @@ int cl_exchanges_accept(struct cl_exchanges *exchanges);
 /* Stops accepting, drains transports, lets ordinary exchanges complete until deadline, then closes everything; drained
  * once. */
 void cl_exchanges_drain(struct cl_exchanges *exchanges, uint64_t deadline, cloister_fn drained, void *ctx);
-/* Adds "connections", "in_flight", "refused" to a health object through the value table of any plugin host. */
+/* For health. Refused: for lack of access by us, for their number by the listeners. */
 void cl_exchanges_counts(const struct cl_exchanges *exchanges, uint64_t *ret_connections, uint64_t *ret_in_flight,
                          uint64_t *ret_refused);
 struct cl_exchanges *cl_exchanges_free(struct cl_exchanges *exchanges); /* asserts emptiness */

@@ -353,7 +353,11 @@ static void test_requests(void **state)
 static void test_refused_peer(void **state)
 {
     (void)state;
+    uint64_t connections, in_flight, refused;
     connect_as(4711);
+    listener.refused = 2; /* by their number */
+    cl_exchanges_counts(exchanges, &connections, &in_flight, &refused);
+    assert_int_equal(refused, 3);
     assert_string_equal(story, "attach(j) fault(9 closes) answer(null 400 no closes) ");
     up->lost(last_conn, CLOISTER_EOF, 0, NULL);
     turn();

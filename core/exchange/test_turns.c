@@ -111,6 +111,11 @@ int cl_listener_accept(struct cl_listener *self, cl_accept_fn fn, void *ctx)
     return 0;
 }
 
+uint64_t cl_listener_refused(const struct cl_listener *self)
+{
+    return self->refused;
+}
+
 void cl_listener_release(struct cl_listener *self, uid_t uid)
 {
     (void)uid;

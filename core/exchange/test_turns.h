@@ -21,6 +21,7 @@ struct cloister_stream {
 };
 
 struct cl_listener {
+    uint64_t refused;
     cl_accept_fn fn;
     void *ctx;
     int connections;

@@ -222,8 +222,3 @@ void cl_calls_done(struct cl_calls *calls, uint64_t token, const struct cloister
     else
         complete(calls, call, error ? &own : NULL, &ours);
 }
-
-unsigned cl_calls_pending(const struct cl_calls *calls)
-{
-    return (unsigned)calls->by_token.size;
-}

@@ -65,6 +65,5 @@ uint64_t cl_calls_begin(struct cl_calls *calls, struct cl_call *call, const char
 void cl_calls_entered(struct cl_call *call);
 /* The plugin's upcall. */
 void cl_calls_done(struct cl_calls *calls, uint64_t token, const struct cloister_error *error, const void *result);
-unsigned cl_calls_pending(const struct cl_calls *calls);
 
 #endif

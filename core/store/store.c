@@ -357,11 +357,6 @@ int cl_store_was_clean(const struct cl_store *store)
     return store->clean;
 }
 
-const char *cl_store_name(const struct cl_store *store)
-{
-    return store->instance->name;
-}
-
 unsigned cl_store_pending(const struct cl_store *store)
 {
     return store->pending;

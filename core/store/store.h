@@ -28,8 +28,7 @@ int cl_store_destroy(struct cl_store *store, struct cloister_sv id, uint64_t if_
 struct cloister_sv cl_store_id(const struct cl_store *store);
 uint64_t cl_store_epoch(const struct cl_store *store);
 uint64_t cl_store_capabilities(const struct cl_store *store);
-int cl_store_was_clean(const struct cl_store *store); /* nothing was repaired or quarantined at open */
-const char *cl_store_name(const struct cl_store *store);
+int cl_store_was_clean(const struct cl_store *store);        /* nothing was repaired or quarantined at open */
 unsigned cl_store_pending(const struct cl_store *store);     /* operations under way */
 void cl_store_patience(struct cl_store *store, uint64_t ns); /* until an operation is named as overdue; 30 s */
 void cl_store_close(struct cl_store *store);                 /* after the last completion; frees it */
