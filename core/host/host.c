@@ -52,4 +52,5 @@ void cl_host_release(struct cl_host *host)
 {
     free(host->json);
     host->json = NULL;
+    cl_relays_free(&host->relays);
 }

@@ -7,6 +7,7 @@
 #include <cloister/host.h>
 
 #include "core/loop/loop.h"
+#include "core/net/relay.h"
 #include "core/registry/registry.h"
 #include "core/zygote/zygote.h"
 
@@ -29,6 +30,7 @@ struct cl_host {
     const struct cloister_engine_api *engine;
     const struct cloister_iso_api *iso;
     const struct cloister_store_api *store;
+    struct cl_relays relays;
     char *json; /* core/host's own: the last JSON text that a plugin was given */
 };
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop's and the streams' tables: where a function takes the host, its loop takes that place; the rest passes
- * through. */
+/* The loop's table: where a function takes the host, its loop takes that place; the rest passes through. */
 #include "core/loop/loop.h"
 
 #include "core/host/tables.h"
-#include "core/net/stream.h"
 
 static struct cl_loop *loop_of(const struct cloister_host *host)
 {
@@ -32,11 +30,6 @@ static int32_t queue_open(const struct cloister_host *host, const char *name, ui
     return cl_queue_open(loop_of(host), name, threads, ret);
 }
 
-static int32_t stream_from_fd(const struct cloister_host *host, int32_t fd, cloister_stream **ret)
-{
-    return cl_stream_from_fd(loop_of(host), fd, ret);
-}
-
 const struct cloister_loop_api cl_host_loop = {
     CLOISTER_INIT(struct cloister_loop_api),
     .watch_open = watch_open,
@@ -50,18 +43,4 @@ const struct cloister_loop_api cl_host_loop = {
     .queue_open = queue_open,
     .job = cl_queue_job,
     .queue_close = cl_queue_close,
-};
-
-const struct cloister_stream_api cl_host_stream = {
-    CLOISTER_INIT(struct cloister_stream_api),
-    .read_start = cl_stream_read_start,
-    .read_stop = cl_stream_read_stop,
-    .write = cl_stream_write,
-    .queued = cl_stream_queued,
-    .sent = cl_stream_sent,
-    .shut = cl_stream_shut,
-    .finish = cl_stream_finish,
-    .abort = cl_stream_abort,
-    .unread = cl_stream_unread,
-    .from_fd = stream_from_fd,
 };

@@ -26,4 +26,14 @@ void cl_chunks_consume(struct cl_chunks *chunks, uint64_t size);
 /* Drops everything. */
 void cl_chunks_clear(struct cl_chunks *chunks);
 
+/* A buffer on its own: filled and emptied by its owner, and what is left in it can become the front of a queue, which
+ * takes no memory. free() releases one. NULL: no memory. */
+struct cl_chunk;
+struct cl_chunk *cl_chunk_new(size_t capacity);
+struct iovec cl_chunk_space(struct cl_chunk *chunk);
+void cl_chunk_filled(struct cl_chunk *chunk, size_t size);
+struct iovec cl_chunk_bytes(struct cl_chunk *chunk);
+void cl_chunk_taken(struct cl_chunk *chunk, size_t size);
+void cl_chunks_give(struct cl_chunks *chunks, struct cl_chunk *chunk); /* chunk is the queue's */
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "core/net/stream.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -166,6 +167,26 @@ static inline void fill_up(struct link *link)
     static char bytes[1 << 20];
     assert_int_equal(cl_stream_write(link->stream, cl_sv(bytes, sizeof(bytes))), 0);
     assert_true(cl_stream_queued(link->stream) > 0);
+}
+
+/* A TCP connection over loopback: [0] ours, [1] the peer's. */
+static inline int tcp_pair(int ret_fds[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int result = -1;
+    if (listener < 0)
+        return -1;
+    ret_fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(listener, (struct sockaddr *)&address, size) == 0 && listen(listener, 1) == 0 &&
+        getsockname(listener, (struct sockaddr *)&address, &size) == 0 &&
+        connect(ret_fds[1], (struct sockaddr *)&address, size) == 0) {
+        ret_fds[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        result = ret_fds[0] < 0 ? -1 : 0;
+    }
+    close(listener);
+    return result;
 }
 
 /* libuv keeps a pipe of its own from the first loop on: it would look like a leak of the first test. */

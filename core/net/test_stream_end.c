@@ -2,7 +2,6 @@
 /* Half-close, finish, abort. */
 #include "core/net/stream.h"
 
-#include <arpa/inet.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
@@ -38,26 +37,6 @@ static void shut_waits_for_the_queue(void **state)
     assert_int_equal(link.ends, 0);
     assert_int_equal(cl_stream_shut(link.stream, 8), -EINVAL);
     end(&link);
-}
-
-/* A TCP connection over loopback: [0] ours, [1] the peer's. */
-static int tcp_pair(int ret_fds[2])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int result = -1;
-    if (listener < 0)
-        return -1;
-    ret_fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(listener, (struct sockaddr *)&address, size) == 0 && listen(listener, 1) == 0 &&
-        getsockname(listener, (struct sockaddr *)&address, &size) == 0 &&
-        connect(ret_fds[1], (struct sockaddr *)&address, size) == 0) {
-        ret_fds[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        result = ret_fds[0] < 0 ? -1 : 0;
-    }
-    close(listener);
-    return result;
 }
 
 static void check_finish_ends_with_fin(int ours, int peer)
@@ -154,6 +133,29 @@ static void finish_is_bounded(void **state)
     }
     assert_int_equal(link.closes, 1);
     assert_true(said >= 1u << 20);
+    end(&link);
+}
+
+/* Over TCP a plain close would look like a complete answer. */
+static void an_abort_is_a_reset(void **state)
+{
+    (void)state;
+    struct link link;
+    int fds[2];
+    char buffer[8];
+    if (tcp_pair(fds) < 0) {
+        print_message("no TCP over loopback here\n");
+        return;
+    }
+    begin_with(&link, fds[0], fds[1]);
+    assert_int_equal(cl_stream_write(link.stream, CLOISTER_SV("half")), 0);
+    cl_stream_abort(link.stream, on_closed, &link);
+    turn(&link);
+    ssize_t got = read(link.peer, buffer, sizeof(buffer));
+    if (got > 0)
+        got = read(link.peer, buffer, sizeof(buffer));
+    assert_int_equal(got, -1);
+    assert_int_equal(errno, ECONNRESET);
     end(&link);
 }
 
@@ -284,6 +286,7 @@ int main(void)
         cmocka_unit_test(finish_is_bounded),
         cmocka_unit_test(streams_end_inside_data),
         cmocka_unit_test(abort_hastens_a_finish),
+        cmocka_unit_test(an_abort_is_a_reset),
     };
     return cmocka_run_group_tests(tests, warm_up, NULL);
 }
