@@ -17,17 +17,35 @@
 
 /* Below it come "/<16 characters>/k" and "/control.sock", and a socket's name ends at 107 bytes. */
 #define RUN_DIR_MAX 80u
+#define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 
 static int parse_level(struct cl_parser *p, cloister_value *value, void *member)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
-    const char *text = cl_value_cstr(value);
-    if (!text)
-        return cl_parser_expected(p, value, CLOISTER_VALUE_STRING, "error, warn, info or debug");
-    if (cl_log_level_parse(text, member) < 0)
-        return cl_parser_fail_near(p, value, names, sizeof(names) / sizeof(names[0]),
-                                   "expected error, warn, info or debug");
-    return 0;
+    size_t index;
+    int r = cl_parse_word(p, value, names, sizeof(names) / sizeof(names[0]), &index);
+    return r < 0 ? r : cl_log_level_parse(names[index], member);
+}
+
+static int parse_on_sigterm(struct cl_parser *p, cloister_value *value, void *member)
+{
+    static const char *const words[] = {"leave", "stop"};
+    static const enum cl_on_sigterm meanings[] = {CL_ON_SIGTERM_LEAVE, CL_ON_SIGTERM_STOP};
+    size_t index;
+    int r = cl_parse_word(p, value, words, sizeof(words) / sizeof(words[0]), &index);
+    if (r == 0)
+        *(enum cl_on_sigterm *)member = meanings[index];
+    return r;
+}
+
+static int parse_orphans(struct cl_parser *p, cloister_value *value, void *member)
+{
+    static const char *const words[] = {"remove", "report"};
+    size_t index;
+    int r = cl_parse_word(p, value, words, sizeof(words) / sizeof(words[0]), &index);
+    if (r == 0)
+        *(bool *)member = index == 1;
+    return r;
 }
 
 static int parse_log(struct cl_parser *p, cloister_value *value, void *member)
@@ -93,7 +111,13 @@ static const struct cl_field root_fields[] = {
     {"keeper", offsetof(struct cl_config, keeper), cl_parse_path, "\"" CL_KEEPER_PATH "\"", false},
     {"plugin_path", offsetof(struct cl_config, plugin_path), cl_parse_paths, "[\"" CL_PLUGIN_DIR "\"]", false},
     {"profile_path", offsetof(struct cl_config, profile_path), cl_parse_paths, "[\"" CL_PROFILE_DIR "\"]", false},
+    {"boot_id_file", offsetof(struct cl_config, boot_id_file), cl_parse_path, "\"" BOOT_ID_FILE "\"", false},
     {"log", 0, parse_log, "{}", false},
+    {"on_sigterm", offsetof(struct cl_config, on_sigterm), parse_on_sigterm, "\"leave\"", false},
+    {"stop_grace_ms", offsetof(struct cl_config, stop_grace_ms), cl_parse_ms, "10000", false},
+    {"drain_ms", offsetof(struct cl_config, drain_ms), cl_parse_ms, "60000", false},
+    {"recover_ms", offsetof(struct cl_config, recover_ms), cl_parse_ms, "5000", false},
+    {"orphans", offsetof(struct cl_config, orphans_report), parse_orphans, "\"remove\"", false},
     {"persistence", 0, parse_persistence, "{}", false},
     {"isolation", 0, parse_isolation, "{}", false},
     {"services", 0, cl_parse_services, "[]", false},

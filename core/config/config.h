@@ -37,16 +37,20 @@ struct cl_config_access {
 };
 
 struct cl_config_listen {
-    const char *address; /* "unix:/path", path absolute and at most 107 bytes; unique in the config */
+    /* "unix:/path", path absolute and at most 107 bytes; or "fd:NAME" or "fd:3", a socket that whoever starts the
+     * daemon hands over. Unique in the config. */
+    const char *address;
     const struct cl_config_entry *transports; /* at least one */
     size_t transport_count;
-    mode_t mode; /* default 0660 */
+    mode_t mode; /* default 0660; of fd: addresses none, that file is somebody else's */
     gid_t group; /* (gid_t)-1 = leave */
     const struct cl_config_access *access;
     size_t access_count;
     uint32_t connections;         /* default 256 */
     uint32_t connections_per_uid; /* default 64 */
     uint32_t in_flight;           /* per connection, default 64 */
+    const char *path;             /* for sentences: "services[0].listen[1].address" */
+    const cloister_value *where;  /* the address, for its position */
 };
 
 struct cl_config_service {
@@ -60,6 +64,8 @@ struct cl_config_service {
     const char *const *act;
 };
 
+enum cl_on_sigterm { CL_ON_SIGTERM_LEAVE, CL_ON_SIGTERM_STOP };
+
 struct cl_config {
     const char *instance;            /* [a-z0-9-]{1,32}, default "default" */
     const char *run_dir;             /* default /run/cloister/<instance> */
@@ -69,6 +75,12 @@ struct cl_config {
     const char *const *profile_path; /* absolute directories, NULL-terminated */
     enum cl_log_level log_level;
     bool log_timestamps;
+    enum cl_on_sigterm on_sigterm; /* what becomes of containers after the drain; default leave */
+    uint32_t stop_grace_ms;        /* of stop, until KILL; default 10,000 */
+    uint32_t drain_ms;             /* default 60,000 */
+    uint32_t recover_ms;           /* connections are accepted at the latest after this; default 5,000 */
+    bool orphans_report;           /* "orphans": "remove" (default) or "report" */
+    const char *boot_id_file;      /* default the kernel's; another one in containers and tests */
     const struct cl_config_entry *isolation;
     size_t isolation_count;
     const struct cl_config_entry *persistence;
@@ -107,6 +119,9 @@ int cl_config_check_options(const struct cl_config_entry *entry, const struct cl
 /* Wraps an error about the plugin that the entry names, found after the config was read: "<file>:<line>:<column>: key
  * 'isolation.main.plugin'"; line and column are set. */
 void cl_config_wrap_entry(const struct cl_config_entry *entry, struct cloister_error *err);
+/* The same for an address that cannot be listened on. */
+void cl_config_wrap_listen(const struct cl_config *config, const struct cl_config_listen *listen,
+                           struct cloister_error *err);
 
 /*
  * The resolved view, one `key=value<TAB># origin` line each, in the order of the file, defaults included:

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <inttypes.h>
 
 #include "core/config/parser.h"
-#include "core/error/error.h"
 #include "core/util/mem.h"
 
 static int parse_plugin(struct cl_parser *p, cloister_value *value, void *member)
@@ -99,9 +97,5 @@ int cl_parse_entry(struct cl_parser *p, cloister_value *value, const char *name,
 void cl_config_wrap_entry(const struct cl_config_entry *entry, struct cloister_error *err)
 {
     const cloister_value *plugin = cl_value_get_cstr(entry->where, "plugin");
-    const cloister_value *value = plugin ? plugin : entry->where;
-    const struct cl_position *at = cl_value_position(value);
-    cl_error_wrap(err, "%s:%" PRIu32 ":%" PRIu32 ": key '%s%s'", cl_room_file(entry->room, value), at->line, at->column,
-                  entry->path, plugin ? ".plugin" : "");
-    cl_error_position(err, at->line, at->column, 0);
+    cl_room_wrap(entry->room, plugin ? plugin : entry->where, entry->path, plugin ? ".plugin" : "", err);
 }

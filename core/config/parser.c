@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/config/parser.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/error/error.h"
 #include "core/util/mem.h"
@@ -243,12 +245,43 @@ int cl_parse_name(struct cl_parser *p, cloister_value *value, void *member)
     return 0;
 }
 
-int cl_parse_positive(struct cl_parser *p, cloister_value *value, void *member)
+static int parse_number(struct cl_parser *p, cloister_value *value, uint32_t max, const char *what, void *member)
 {
     uint64_t number = 0;
     int r = cl_value_u64(value, &number);
-    if (r < 0 || number < 1 || number > 1000000)
-        return cl_parser_expected(p, value, CLOISTER_VALUE_NUMBER, "a whole number from 1 to 1000000");
+    if (r < 0 || number < 1 || number > max)
+        return cl_parser_expected(p, value, CLOISTER_VALUE_NUMBER, what);
     *(uint32_t *)member = (uint32_t)number;
     return 0;
+}
+
+int cl_parse_positive(struct cl_parser *p, cloister_value *value, void *member)
+{
+    return parse_number(p, value, 1000000, "a whole number from 1 to 1000000", member);
+}
+
+int cl_parse_ms(struct cl_parser *p, cloister_value *value, void *member)
+{
+    return parse_number(p, value, 86400000, "a whole number of milliseconds from 1 to 86400000", member);
+}
+
+int cl_parse_word(struct cl_parser *p, const cloister_value *value, const char *const *words, size_t count,
+                  size_t *ret_index)
+{
+    char expected[128], sentence[144];
+    size_t size = 0;
+    const char *text = cl_value_cstr(value);
+    for (size_t i = 0; i < count; i++) {
+        if (text && strcmp(text, words[i]) == 0) {
+            *ret_index = i;
+            return 0;
+        }
+        const char *separator = i == 0 ? "" : i + 1 == count ? " or " : ", ";
+        size += (size_t)snprintf(expected + size, sizeof(expected) - size, "%s%s", separator, words[i]);
+        assert(size < sizeof(expected)); /* the words are ours */
+    }
+    if (!text)
+        return cl_parser_expected(p, value, CLOISTER_VALUE_STRING, expected);
+    (void)snprintf(sentence, sizeof(sentence), "expected %s", expected);
+    return cl_parser_fail_near(p, value, words, count, sentence);
 }

@@ -70,12 +70,19 @@ int cl_parse_path(struct cl_parser *p, cloister_value *value, void *member);   /
 int cl_parse_paths(struct cl_parser *p, cloister_value *value, void *member); /* const char *const *, NULL-terminated */
 int cl_parse_name(struct cl_parser *p, cloister_value *value, void *member);  /* const char *, [a-z0-9-]{1,32} */
 int cl_parse_positive(struct cl_parser *p, cloister_value *value, void *member); /* uint32_t, 1 to 1,000,000 */
+int cl_parse_ms(struct cl_parser *p, cloister_value *value, void *member);       /* uint32_t, 1 to a day's */
+/* One of two or more words: *ret_index says which. */
+int cl_parse_word(struct cl_parser *p, const cloister_value *value, const char *const *words, size_t count,
+                  size_t *ret_index);
 
 /* entry.c: one plugin entry. `mere` allows a string, `wrap` the key of that name. */
 int cl_parse_entry(struct cl_parser *p, cloister_value *value, const char *name, bool mere, bool wrap,
                    struct cl_config_entry *entry);
 /* service.c: the array of services, into config's `services` and `service_count`. */
 int cl_parse_services(struct cl_parser *p, cloister_value *value, void *config);
+/* address.c: where a service listens, const char *; each address once in the config. */
+int cl_parse_address(struct cl_parser *p, cloister_value *value, void *member);
+bool cl_is_handed_over(const cloister_value *address); /* fd: */
 /* service.c: grants name services, so they can be checked only when all are known. */
 int cl_check_grants(struct cl_parser *p);
 

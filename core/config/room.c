@@ -2,7 +2,9 @@
 #include "core/config/room.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
+#include "core/error/error.h"
 #include "core/util/mem.h"
 
 static void free_all(struct cl_vec *vec)
@@ -55,4 +57,13 @@ const char *cl_room_file(const struct cl_config_room *room, const cloister_value
     if (!position || position->source == 0 || position->source > room->files.size)
         return "default";
     return room->files.items[position->source - 1];
+}
+
+void cl_room_wrap(const struct cl_config_room *room, const cloister_value *value, const char *path, const char *rest,
+                  struct cloister_error *err)
+{
+    const struct cl_position *at = cl_value_position(value);
+    cl_error_wrap(err, "%s:%" PRIu32 ":%" PRIu32 ": key '%s%s'", cl_room_file(room, value), at->line, at->column, path,
+                  rest);
+    cl_error_position(err, at->line, at->column, 0);
 }

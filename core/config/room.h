@@ -28,6 +28,9 @@ int cl_room_mark(struct cl_map *map, const cloister_value *value);
 bool cl_room_marked(const struct cl_map *map, const cloister_value *value);
 /* "/etc/cloister.conf", or "default". */
 const char *cl_room_file(const struct cl_config_room *room, const cloister_value *value);
+/* "<file>:<line>:<column>: key '<path><rest>'" around an error that was found after the config was read. */
+void cl_room_wrap(const struct cl_config_room *room, const cloister_value *value, const char *path, const char *rest,
+                  struct cloister_error *err);
 
 /* source.c: reads one more text and merges it over what is there: objects key by key, everything else is replaced. */
 int cl_source_merge(struct cl_config_room *room, const char *file, struct cloister_sv text, struct cloister_error *err);

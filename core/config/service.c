@@ -7,46 +7,6 @@
 #include "core/config/parser.h"
 #include "core/util/mem.h"
 
-#define UNIX_PATH_MAX 107u /* sun_path without its NUL */
-
-/* ---- one address ---- */
-
-static int unsupported_scheme(struct cl_parser *p, const cloister_value *value, struct cloister_sv address)
-{
-    static const char *const later[] = {"tcp:", "vsock:", "fd:", "serial:", "mux:"};
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        if (cl_sv_starts(address, cl_sv_cstr(later[i])))
-            return cl_parser_fail(p, CLOISTER_UNSUPPORTED, value,
-                                  "%s addresses are not supported by this version; use unix:", later[i]);
-    }
-    return cl_parser_fail(p, CLOISTER_INVALID, value,
-                          "expected an address such as unix:/run/cloister/default/control.sock");
-}
-
-static int parse_address(struct cl_parser *p, cloister_value *value, void *member)
-{
-    const char *text = cl_value_cstr(value);
-    struct cloister_sv address = cl_sv_cstr(text);
-    const struct cloister_sv scheme = CLOISTER_SV("unix:");
-    if (!text)
-        return cl_parser_expected(p, value, CLOISTER_VALUE_STRING, "an address");
-    if (!cl_sv_starts(address, scheme))
-        return unsupported_scheme(p, value, address);
-    struct cloister_sv path = cl_sv(address.data + scheme.size, address.size - scheme.size);
-    if (path.size < 2 || path.data[0] != '/' || path.data[path.size - 1] == '/')
-        return cl_parser_fail(p, CLOISTER_INVALID, value, "expected the absolute path of a socket after unix:");
-    if (path.size > UNIX_PATH_MAX)
-        return cl_parser_fail(p, CLOISTER_INVALID, value, "the path has %llu bytes, a socket's may have %u",
-                              (unsigned long long)path.size, UNIX_PATH_MAX);
-    int r = cl_map_put(&p->room->names, address, value);
-    if (r == -EEXIST)
-        return cl_parser_fail(p, CLOISTER_INVALID, value, "this address is listened on already");
-    if (r < 0)
-        return cl_parser_no_memory(p);
-    *(const char **)member = text;
-    return 0;
-}
-
 /* ---- who may connect ---- */
 
 static int parse_mode(struct cl_parser *p, cloister_value *value, void *member)
@@ -111,14 +71,11 @@ static int parse_class(struct cl_parser *p, cloister_value *value, void *member)
 {
     static const char *const names[] = {"observe", "control", "admin"};
     static const uint32_t classes[] = {CLOISTER_ACCESS_OBSERVE, CLOISTER_ACCESS_CONTROL, CLOISTER_ACCESS_ADMIN};
-    const char *text = cl_value_cstr(value);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (text && strcmp(text, names[i]) == 0) {
-            *(uint32_t *)member = classes[i];
-            return 0;
-        }
-    }
-    return cl_parser_fail_near(p, value, names, sizeof(names) / sizeof(names[0]), "expected observe, control or admin");
+    size_t index;
+    int r = cl_parse_word(p, value, names, sizeof(names) / sizeof(names[0]), &index);
+    if (r == 0)
+        *(uint32_t *)member = classes[index];
+    return r;
 }
 
 static int parse_access_rule(struct cl_parser *p, cloister_value *value, void *member)
@@ -164,13 +121,22 @@ static int parse_transports(struct cl_parser *p, cloister_value *value, void *me
     return 0;
 }
 
+static int refuse_of_handed_over(struct cl_parser *p, cloister_value *value, void *member)
+{
+    return cl_parser_fail(p, CLOISTER_INVALID, value,
+                          "has no effect on a socket that is handed over; whoever makes it says who may connect");
+}
+
 static int parse_endpoint(struct cl_parser *p, cloister_value *value, void *member)
 {
-    static const struct cl_field fields[] = {
+    bool handed_over = cl_is_handed_over(cl_value_get_cstr(value, "address"));
+    const struct cl_field fields[] = {
         {"transports", 0, parse_transports, NULL, true},
-        {"address", offsetof(struct cl_config_listen, address), parse_address, NULL, true},
-        {"mode", offsetof(struct cl_config_listen, mode), parse_mode, "\"0660\"", false},
-        {"group", offsetof(struct cl_config_listen, group), parse_group, NULL, false},
+        {"address", offsetof(struct cl_config_listen, address), cl_parse_address, NULL, true},
+        {"mode", offsetof(struct cl_config_listen, mode), handed_over ? refuse_of_handed_over : parse_mode,
+         handed_over ? NULL : "\"0660\"", false},
+        {"group", offsetof(struct cl_config_listen, group), handed_over ? refuse_of_handed_over : parse_group, NULL,
+         false},
         {"access", 0, parse_access, "[]", false},
         {"connections", offsetof(struct cl_config_listen, connections), cl_parse_positive, "256", false},
         {"connections_per_uid", offsetof(struct cl_config_listen, connections_per_uid), cl_parse_positive, "64", false},
@@ -178,7 +144,12 @@ static int parse_endpoint(struct cl_parser *p, cloister_value *value, void *memb
     };
     struct cl_config_listen *listen = member;
     listen->group = (gid_t)-1;
-    return cl_parse_object(p, value, fields, sizeof(fields) / sizeof(fields[0]), listen);
+    int r = cl_parse_object(p, value, fields, sizeof(fields) / sizeof(fields[0]), listen);
+    if (r < 0)
+        return r;
+    listen->where = cl_value_get_cstr(value, "address");
+    listen->path = cl_room_own(p->room, cl_asprintf("%s.address", p->path));
+    return listen->path ? 0 : cl_parser_no_memory(p);
 }
 
 static int parse_listen(struct cl_parser *p, cloister_value *value, void *member)

@@ -118,10 +118,10 @@ static const struct {
     {"no address", LISTEN("{ \"transports\": [ \"t\" ] }"),
      "f:6:13: key 'services[0].listen[0]': the required key 'address' is missing", CLOISTER_INVALID},
     {"tcp", LISTEN("{ \"transports\": [ \"t\" ],\n\"address\": \"tcp:127.0.0.1:80\" }"),
-     "f:7:12: key 'services[0].listen[0].address': tcp: addresses are not supported by this version; use unix:",
+     "f:7:12: key 'services[0].listen[0].address': tcp: addresses are not supported by this version; use unix: or fd:",
      CLOISTER_UNSUPPORTED},
     {"no scheme", LISTEN("{ \"transports\": [ \"t\" ],\n\"address\": \"/a\" }"),
-     "f:7:12: key 'services[0].listen[0].address': expected an address such as unix:/run/cloister/default/control.sock",
+     "f:7:12: key 'services[0].listen[0].address': expected an address: unix:/path, fd:NAME or fd:NUMBER",
      CLOISTER_INVALID},
     {"relative socket", LISTEN("{ \"transports\": [ \"t\" ],\n\"address\": \"unix:a\" }"),
      "f:7:12: key 'services[0].listen[0].address': expected the absolute path of a socket after unix:",
@@ -134,6 +134,55 @@ static const struct {
             "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
             "1234567\" }"),
      "f:7:12: key 'services[0].listen[0].address': the path has 108 bytes, a socket's may have 107", CLOISTER_INVALID},
+    {"a handed-over socket without a name", LISTEN("{ \"transports\": [ \"t\" ],\n\"address\": \"fd:\" }"),
+     "f:7:12: key 'services[0].listen[0].address': expected a name of 1 to 255 visible characters without a colon, or "
+     "a "
+     "descriptor's number, after fd:",
+     CLOISTER_INVALID},
+    {"two names", LISTEN("{ \"transports\": [ \"t\" ],\n\"address\": \"fd:a:b\" }"),
+     "f:7:12: key 'services[0].listen[0].address': expected a name of 1 to 255 visible characters without a colon, or "
+     "a "
+     "descriptor's number, after fd:",
+     CLOISTER_INVALID},
+    {"a standard descriptor", LISTEN("{ \"transports\": [ \"t\" ],\n\"address\": \"fd:2\" }"),
+     "f:7:12: key 'services[0].listen[0].address': expected a descriptor from 3 to 1023 after fd:", CLOISTER_INVALID},
+    {"a descriptor beyond all", LISTEN("{ \"transports\": [ \"t\" ],\n\"address\": \"fd:18446744073709551619\" }"),
+     "f:7:12: key 'services[0].listen[0].address': expected a descriptor from 3 to 1023 after fd:", CLOISTER_INVALID},
+    {"a descriptor spelt otherwise", LISTEN("{ \"transports\": [ \"t\" ],\n\"address\": \"fd:03\" }"),
+     "f:7:12: key 'services[0].listen[0].address': expected a descriptor from 3 to 1023 after fd:", CLOISTER_INVALID},
+    {"mode of a handed-over socket",
+     LISTEN("{ \"transports\": [ \"t\" ], \"address\": \"fd:x\",\n\"mode\": \"0660\" }"),
+     "f:7:9: key 'services[0].listen[0].mode': has no effect on a socket that is handed over; whoever makes it says "
+     "who "
+     "may connect",
+     CLOISTER_INVALID},
+    {"group of a handed-over socket", LISTEN("{ \"transports\": [ \"t\" ],\n \"group\": 0, \"address\": \"fd:3\" }"),
+     "f:7:11: key 'services[0].listen[0].group': has no effect on a socket that is handed over; whoever makes it says "
+     "who may connect",
+     CLOISTER_INVALID},
+    {"one handed-over socket twice",
+     LISTEN("{ \"transports\": [ \"t\" ], \"address\": \"fd:x\" },\n{ \"transports\": [ \"t\" ], \"address\": "
+            "\"fd:x\" }"),
+     "f:7:37: key 'services[0].listen[1].address': this address is listened on already", CLOISTER_INVALID},
+    {"unknown policy at the end", "{ \"on_sigterm\": \"stpo\" }",
+     "f:1:17: key 'on_sigterm': expected leave or stop; did you mean 'stop'?", CLOISTER_INVALID},
+    {"policy at the end of the wrong type", "{ \"on_sigterm\": 15 }",
+     "f:1:17: key 'on_sigterm': expected leave or stop, not a number", CLOISTER_INVALID},
+    {"no grace", "{\n \"stop_grace_ms\": 0 }",
+     "f:2:19: key 'stop_grace_ms': expected a whole number of milliseconds from 1 to 86400000", CLOISTER_INVALID},
+    {"drain for longer than a day", "{ \"drain_ms\": 86400001 }",
+     "f:1:15: key 'drain_ms': expected a whole number of milliseconds from 1 to 86400000", CLOISTER_INVALID},
+    {"drain in words", "{ \"drain_ms\": \"1s\" }",
+     "f:1:15: key 'drain_ms': expected a whole number of milliseconds from 1 to 86400000, not a string",
+     CLOISTER_INVALID},
+    {"half a millisecond", "{ \"recover_ms\": 0.5 }",
+     "f:1:17: key 'recover_ms': expected a whole number of milliseconds from 1 to 86400000", CLOISTER_INVALID},
+    {"unknown key near a new one", "{ \"recovery_ms\": 1 }",
+     "f:1:3: key 'recovery_ms': unknown key; did you mean 'recover_ms'?", CLOISTER_INVALID},
+    {"unknown policy for orphans", "{ \"orphans\": \"reprot\" }",
+     "f:1:14: key 'orphans': expected remove or report; did you mean 'report'?", CLOISTER_INVALID},
+    {"relative boot id", "{ \"boot_id_file\": \"boot_id\" }", "f:1:19: key 'boot_id_file': expected an absolute path",
+     CLOISTER_INVALID},
     {"one address twice",
      LISTEN("{ \"transports\": [ \"t\" ], \"address\": \"unix:/a\" },\n{ \"transports\": [ \"t\" ], \"address\": "
             "\"unix:/a\" }"),
@@ -210,13 +259,20 @@ static void defaults(void **state)
     assert_null(config->profile_path[1]);
     assert_int_equal(config->log_level, CL_LOG_INFO);
     assert_false(config->log_timestamps);
+    assert_int_equal(config->on_sigterm, CL_ON_SIGTERM_LEAVE);
+    assert_int_equal(config->stop_grace_ms, 10000);
+    assert_int_equal(config->drain_ms, 60000);
+    assert_int_equal(config->recover_ms, 5000);
+    assert_false(config->orphans_report);
+    assert_string_equal(config->boot_id_file, "/proc/sys/kernel/random/boot_id");
     assert_int_equal(config->service_count + config->isolation_count + config->persistence_count, 0);
 }
 
 static const char full[] =
     "{ // a comment\n"
     "  \"instance\": \"test-1\", \"keeper\": \"/k\", \"plugin_path\": [\"/a\", \"/b\"], \"profile_path\": [],\n"
-    "  \"log\": { \"level\": \"debug\", \"timestamps\": true },\n"
+    "  \"log\": { \"level\": \"debug\", \"timestamps\": true }, \"on_sigterm\": \"stop\", \"stop_grace_ms\": 1,\n"
+    "  \"drain_ms\": 86400000, \"recover_ms\": 7, \"orphans\": \"report\", \"boot_id_file\": \"/b\",\n"
     "  \"persistence\": { \"main\": { \"plugin\": \"memory\", \"size\": 7 } },\n"
     "  \"isolation\": { \"main\": { \"plugin\": \"namespaces\", \"wrap\": [ \"fault\", { \"plugin\": \"/p/delay.so\", "
     "\"ms\": 5 } ] },\n"
@@ -285,6 +341,12 @@ static void a_full_config(void **state)
     assert_null(config->profile_path[0]);
     assert_int_equal(config->log_level, CL_LOG_DEBUG);
     assert_true(config->log_timestamps);
+    assert_int_equal(config->on_sigterm, CL_ON_SIGTERM_STOP);
+    assert_int_equal(config->stop_grace_ms, 1);
+    assert_int_equal(config->drain_ms, 86400000);
+    assert_int_equal(config->recover_ms, 7);
+    assert_true(config->orphans_report);
+    assert_string_equal(config->boot_id_file, "/b");
     check_entries(config);
     assert_int_equal(config->service_count, 2);
     const struct cl_config_service *service = &config->services[0];
@@ -317,6 +379,21 @@ static void endpoint_defaults(void **state)
     assert_int_equal(listen->access_count, 0);
 }
 
+static void a_handed_over_socket_has_no_mode(void **state)
+{
+    static const char *const addresses[] = {"fd:x", "fd:3", "fd:1023", "fd:a-name.with_3~signs"};
+    for (size_t i = 0; i < CL_COUNT(addresses); i++) {
+        CL_CONFIG_CLEANUP struct cl_config *config = NULL;
+        struct cl_str text CL_STR_CLEANUP = CL_STR_INIT(4096);
+        cl_str_printf(&text, LISTEN("{ \"transports\": [ \"t\" ], \"address\": \"%s\" }"), addresses[i]);
+        CL_CHECK_INT(addresses[i], cl_config_parse("f", cl_str_view(&text), &config, NULL), 0);
+        const struct cl_config_listen *listen = &config->services[0].listen[0];
+        CL_CHECK_STR(addresses[i], listen->address, addresses[i]);
+        CL_CHECK_INT(addresses[i], listen->mode, 0);
+        CL_CHECK(addresses[i], listen->group == (gid_t)-1);
+    }
+}
+
 /* Each allocation fails in turn; what was made until then is freed (the sanitizer build looks). */
 static void no_memory_at_any_point(void **state)
 {
@@ -344,6 +421,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(a_full_config),
         cmocka_unit_test(endpoint_defaults),
+        cmocka_unit_test(a_handed_over_socket_has_no_mode),
         cmocka_unit_test(no_memory_at_any_point),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -183,8 +183,10 @@ static void dump_shows_origins_and_no_secrets(void **state)
     after[strlen(dump_want)] = 0; /* behind it are paths of this build */
     assert_string_equal(after, dump_want);
     CL_FREE char *again = dumped(config);
-    assert_non_null(
-        strstr(again, "\nlog.level=\"info\"\t# default\nlog.timestamps=false\t# default\npersistence={}\t# default\n"));
+    assert_non_null(strstr(
+        again, "\nlog.level=\"info\"\t# default\nlog.timestamps=false\t# default\non_sigterm=\"leave\"\t# default\n"
+               "stop_grace_ms=10000\t# default\ndrain_ms=60000\t# default\nrecover_ms=5000\t# default\n"
+               "orphans=\"remove\"\t# default\npersistence={}\t# default\n"));
     assert_non_null(strstr(again, "\nservices=[]\t# default\n"));
 }
 

@@ -102,7 +102,7 @@ static void attach(struct cl_connection *connection)
     connection->attached = true;
     if (!connection->opened)
         refuse(connection);
-    else if (connection->endpoint->owner->drain != CL_DRAIN_NONE)
+    else if (connection->endpoint->owner->drain != CL_DRAIN_NONE && !cl_is_fresh(connection))
         cl_connection_drain(connection);
 }
 
@@ -206,6 +206,7 @@ void cl_connection_drain(struct cl_connection *connection)
     if (connection->draining || !connection->attached)
         return;
     connection->draining = true;
+    cl_drain_check(connection->endpoint->owner);
     cl_transport_of(connection)->drain(connection->transport->self, connection->state);
 }
 
@@ -227,6 +228,8 @@ void cl_connection_work(struct cl_connection *connection)
         else
             attach(connection);
     }
+    if (todo & CL_TODO_DRAIN)
+        cl_connection_drain(connection);
     /* A peer that has only shut its sending side still gets the answers it waits for; subscriptions have nobody to end
      * them. */
     if (todo & (CL_TODO_EOF | CL_TODO_FLUSH | CL_TODO_SHUTDOWN)) {

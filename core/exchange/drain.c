@@ -7,7 +7,11 @@
 
 /* What is left for peers to take their last answers, after which their sockets are cut. */
 #define CLOSING_GRACE (2 * CL_NS_PER_S)
+/* A peer that we have let in and that has not said anything yet has most likely just knocked. Closing its connection
+ * now, with its request on the way, would be a refusal in all but name. */
+#define FRESH_GRACE CL_NS_PER_S
 
+/* todo 0: what drains now does. */
 static void for_each_connection(struct cl_exchanges *exchanges, uint32_t todo)
 {
     CL_LIST_FOREACH(node, &exchanges->endpoints)
@@ -18,6 +22,8 @@ static void for_each_connection(struct cl_exchanges *exchanges, uint32_t todo)
             struct cl_connection *connection = CL_CONTAINER(inner, struct cl_connection, node);
             if (todo)
                 cl_connection_do(connection, todo);
+            else if (cl_is_fresh(connection))
+                continue;
             else if (connection->attached)
                 cl_connection_drain(connection);
             else
@@ -35,7 +41,10 @@ static void on_listener_closed(void *ctx)
 
 void cl_exchanges_drain(struct cl_exchanges *exchanges, uint64_t deadline, cloister_fn drained, void *ctx)
 {
+    uint64_t fresh_until = cl_mono_ns() + FRESH_GRACE;
     exchanges->drain = CL_DRAIN_WAITING;
+    exchanges->drain_deadline = deadline ? deadline : 1;
+    exchanges->drain_fresh = fresh_until < deadline;
     exchanges->drained = drained;
     exchanges->drained_ctx = ctx;
     CL_LIST_FOREACH(node, &exchanges->endpoints)
@@ -54,8 +63,16 @@ void cl_exchanges_drain(struct cl_exchanges *exchanges, uint64_t deadline, clois
         if (personality->drain)
             personality->drain(service->personality->self, deadline);
     }
-    (void)cl_timer_set(exchanges->drain_timer, deadline ? deadline : 1, 0);
+    (void)cl_timer_set(exchanges->drain_timer, exchanges->drain_fresh ? fresh_until : exchanges->drain_deadline, 0);
     cl_drain_check(exchanges);
+}
+
+void cl_exchanges_hurry(struct cl_exchanges *exchanges)
+{
+    if (exchanges->drain != CL_DRAIN_WAITING)
+        return;
+    exchanges->drain_fresh = false;
+    (void)cl_timer_set(exchanges->drain_timer, 1, 0);
 }
 
 void cl_drain_check(struct cl_exchanges *exchanges)
@@ -66,6 +83,19 @@ void cl_drain_check(struct cl_exchanges *exchanges)
     (void)cl_timer_set(exchanges->work_timer, 1, 0);
 }
 
+static bool any_fresh(const struct cl_exchanges *exchanges)
+{
+    CL_LIST_FOREACH(node, (struct cl_list *)&exchanges->endpoints)
+    {
+        CL_LIST_FOREACH(inner, &CL_CONTAINER(node, struct cl_endpoint, node)->connections)
+        {
+            if (cl_is_fresh(CL_CONTAINER(inner, struct cl_connection, node)))
+                return true;
+        }
+    }
+    return false;
+}
+
 static bool waiting(const struct cl_exchanges *exchanges)
 {
     CL_LIST_FOREACH(node, (struct cl_list *)&exchanges->services)
@@ -73,7 +103,7 @@ static bool waiting(const struct cl_exchanges *exchanges)
         if (CL_CONTAINER(node, struct cl_service, node)->draining)
             return true;
     }
-    return exchanges->in_flight > 0;
+    return exchanges->in_flight > 0 || any_fresh(exchanges);
 }
 
 static void start_closing(struct cl_exchanges *exchanges)
@@ -104,7 +134,11 @@ void cl_drain_step(struct cl_exchanges *exchanges)
 void cl_drain_expired(void *ctx)
 {
     struct cl_exchanges *exchanges = ctx;
-    if (exchanges->drain == CL_DRAIN_WAITING) {
+    if (exchanges->drain == CL_DRAIN_WAITING && exchanges->drain_fresh) {
+        exchanges->drain_fresh = false;
+        for_each_connection(exchanges, 0);
+        (void)cl_timer_set(exchanges->drain_timer, exchanges->drain_deadline, 0);
+    } else if (exchanges->drain == CL_DRAIN_WAITING) {
         cl_log(CL_LOG_WARN, "exchange", "the drain deadline has passed with %llu requests under way",
                (unsigned long long)exchanges->in_flight);
         start_closing(exchanges);

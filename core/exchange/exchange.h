@@ -39,6 +39,8 @@ int cl_exchanges_accept(struct cl_exchanges *exchanges);
 /* Stops accepting, drains transports, lets ordinary exchanges complete until deadline, then closes everything; drained
  * once. */
 void cl_exchanges_drain(struct cl_exchanges *exchanges, uint64_t deadline, cloister_fn drained, void *ctx);
+/* During a drain: its deadline is now. */
+void cl_exchanges_hurry(struct cl_exchanges *exchanges);
 /* For health. Refused: for lack of access by us, for their number by the listeners. */
 void cl_exchanges_counts(const struct cl_exchanges *exchanges, uint64_t *ret_connections, uint64_t *ret_in_flight,
                          uint64_t *ret_refused);

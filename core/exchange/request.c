@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "core/exchange/connection.h"
 #include "core/exchange/drain.h"
 #include "core/exchange/handle.h"
 #include "core/log/log.h"
@@ -127,6 +128,9 @@ int cl_request_new(struct cl_connection *connection, void *wire, const struct cl
     request->wire = wire;
     cl_list_append(&connection->requests, &request->node);
     connection->request_count++;
+    if (!connection->asked && connection->endpoint->owner->drain != CL_DRAIN_NONE)
+        cl_connection_do(connection, CL_TODO_DRAIN);
+    connection->asked = true;
     *ret_request = request;
     return 0;
 }

@@ -33,6 +33,8 @@ struct cl_exchanges {
     uint64_t refused;   /* peers without access */
     unsigned listeners_closing;
     enum { CL_DRAIN_NONE, CL_DRAIN_WAITING, CL_DRAIN_CLOSING, CL_DRAIN_DONE } drain;
+    uint64_t drain_deadline;
+    bool drain_fresh; /* connections that have not asked anything yet are still heard */
     bool drain_check; /* look whether the drain can go on, at the next work round */
     cloister_fn drained;
     void *drained_ctx;
@@ -62,6 +64,7 @@ enum cl_todo {
     CL_TODO_LOST = 1 << 3,     /* over; the stream is finished: what is queued may leave */
     CL_TODO_ABORT = 1 << 4,    /* over; the stream is cut */
     CL_TODO_SHUTDOWN = 1 << 5, /* the drain is through with waiting */
+    CL_TODO_DRAIN = 1 << 6,    /* a first request has come during a drain: it is the last one */
 };
 
 struct cl_connection {
@@ -79,6 +82,7 @@ struct cl_connection {
     bool closing; /* its stream is on its way out: nothing but the closed callback follows */
     bool paused;
     bool draining; /* the transport was told to take no new request */
+    bool asked;    /* has had a request, or what was meant as one */
     uint32_t todo; /* enum cl_todo */
     uint32_t gone_reason;
     struct cloister_transport_limits limits;
@@ -121,6 +125,12 @@ struct cl_request {
     uint64_t pushes_sent;
     void *data; /* the personality's */
 };
+
+/* It drains and this connection may still bring its first request: whoever was let in is answered. */
+static inline bool cl_is_fresh(const struct cl_connection *connection)
+{
+    return connection->endpoint->owner->drain_fresh && !connection->asked && !connection->closing;
+}
 
 static inline const struct cloister_personality *cl_personality_of(const struct cl_connection *connection)
 {

@@ -545,6 +545,19 @@ static void test_drain(void **state)
     last_conn = NULL;
 }
 
+static void test_drain_hears_who_is_new(void **state)
+{
+    static char a[] = "a";
+    (void)state;
+    connect_as(0);
+    story[0] = 0;
+    cl_exchanges_drain(exchanges, ~0ull, on_drained, NULL);
+    turn();
+    (void)request("now", a, NULL, NULL);
+    turn();
+    assert_string_equal(story, "personality_drain exchange(1) answer(a 200 hi) drain ");
+}
+
 static void test_drain_deadline(void **state)
 {
     static char a[] = "a";
@@ -679,6 +692,7 @@ int main(void)
                                        CASE(test_conn_info),
                                        CASE(test_impossible_head),
                                        CASE(test_drain),
+                                       CASE(test_drain_hears_who_is_new),
                                        CASE(test_drain_deadline),
                                        CASE(test_fault_of_a_transport),
                                        cmocka_unit_test_setup_teardown(test_probe, set_up_probing, tear_down)};

@@ -35,7 +35,7 @@ static uint32_t objection(const struct cl_request *request, const struct cloiste
     const struct cloister_route *route = request->route;
     if (connection->access < route->access)
         return CLOISTER_FAULT_DENIED;
-    if (connection->endpoint->owner->drain != CL_DRAIN_NONE)
+    if (connection->endpoint->owner->drain != CL_DRAIN_NONE && connection->draining)
         return CLOISTER_FAULT_DRAINING;
     if (connection->request_count > CL_REQUESTS_MAX)
         return CLOISTER_FAULT_BUSY;

@@ -40,7 +40,8 @@ struct cl_listener {
     struct cl_loop *loop;
     int fd;
     int spare;
-    struct cl_socket_file file;
+    char *address;              /* for log lines */
+    struct cl_socket_file file; /* of unix: addresses */
     unsigned max_connections;
     unsigned max_per_uid;
     unsigned connections;
@@ -59,29 +60,47 @@ struct cl_listener {
     void *closed_ctx;
 };
 
+/* The rest of an address behind its scheme, NULL if it has another one. */
+static const char *after(const char *address, const char *scheme)
+{
+    size_t size = strlen(scheme);
+    return strncmp(address, scheme, size) == 0 ? address + size : NULL;
+}
+
+static int get_socket(const struct cl_listen_args *args, struct cl_socket_file *ret_file, int *ret_fd,
+                      struct cloister_error *err)
+{
+    struct cl_handed none = {0};
+    const char *path = after(args->address, "unix:");
+    const char *name = after(args->address, "fd:");
+    if (path)
+        return cl_socket_file_listen(path, args->mode, args->group, BACKLOG, ret_file, ret_fd, err);
+    if (name)
+        return cl_handed_claim(args->handed ? args->handed : &none, name, ret_fd, err);
+    return cl_error_set(err, CLOISTER_UNSUPPORTED, 0, args->address, "address",
+                        "only unix:/path and fd:NAME addresses are supported");
+}
+
 int cl_listener_open(struct cl_loop *loop, const struct cl_listen_args *args, struct cl_listener **ret,
                      struct cloister_error *err)
 {
-    static const char scheme[] = "unix:";
     CL_FREE struct cl_listener *listener = cl_new(struct cl_listener);
-    if (!listener)
+    CL_FREE char *address = cl_strdup(args->address);
+    if (!listener || !address)
         return cl_error_set(err, CLOISTER_LIMIT, ENOMEM, NULL, "listen", "listen on '%s'", args->address);
-    if (strncmp(args->address, scheme, sizeof(scheme) - 1) != 0)
-        return cl_error_set(err, CLOISTER_UNSUPPORTED, 0, args->address, "address",
-                            "listen on '%s': only unix:/path addresses are supported", args->address);
     listener->loop = loop;
     listener->max_connections = args->max_connections;
     listener->max_per_uid = args->max_per_uid;
     CL_CLOSE int spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (spare < 0)
         return cl_error_set(err, CLOISTER_IO, errno, NULL, "listen", "listen on '%s': open /dev/null", args->address);
-    int result = cl_socket_file_listen(args->address + sizeof(scheme) - 1, args->mode, args->group, BACKLOG,
-                                       &listener->file, &listener->fd, err);
+    int result = get_socket(args, &listener->file, &listener->fd, err);
     if (result < 0) {
         cl_error_wrap(err, "listen on '%s'", args->address);
         return result;
     }
     listener->spare = cl_steal_fd(&spare);
+    listener->address = cl_steal_ptr(&address);
     *ret = cl_steal_ptr(&listener);
     return 0;
 }
@@ -127,7 +146,7 @@ static void refuse(struct cl_listener *listener, const struct cl_peer *peer, con
     listener->refused++;
     if (!listener->full)
         cl_log(CL_LOG_WARN, "net", "%s: refused a connection of uid %u, pid %d: %s (%llu refused so far)",
-               listener->file.path, (unsigned)peer->uid, (int)peer->pid, why, (unsigned long long)listener->refused);
+               listener->address, (unsigned)peer->uid, (int)peer->pid, why, (unsigned long long)listener->refused);
     listener->full = true; /* until somebody leaves: a flood of knocks is not a flood of lines */
 }
 
@@ -139,7 +158,7 @@ static void welcome(struct cl_listener *listener, int fd)
     const char *why;
     int result = cl_peer_read(owned, &peer);
     if (result < 0) {
-        cl_log(CL_LOG_WARN, "net", "%s: read the peer's credentials: %s", listener->file.path, strerror(-result));
+        cl_log(CL_LOG_WARN, "net", "%s: read the peer's credentials: %s", listener->address, strerror(-result));
         return;
     }
     if (!count_in(listener, peer.uid, &why)) {
@@ -148,7 +167,7 @@ static void welcome(struct cl_listener *listener, int fd)
     }
     result = cl_stream_from_fd(listener->loop, cl_steal_fd(&owned), &stream);
     if (result < 0) {
-        cl_log(CL_LOG_WARN, "net", "%s: make a stream: %s", listener->file.path, strerror(-result));
+        cl_log(CL_LOG_WARN, "net", "%s: make a stream: %s", listener->address, strerror(-result));
         count_out(listener, peer.uid);
         return;
     }
@@ -158,7 +177,7 @@ static void welcome(struct cl_listener *listener, int fd)
 /* Sheds the connection at the head of the backlog and stops looking for a while. */
 static void run_out(struct cl_listener *listener, int error)
 {
-    cl_log(CL_LOG_WARN, "net", "%s: accept: %s; resting for 100 ms", listener->file.path, strerror(error));
+    cl_log(CL_LOG_WARN, "net", "%s: accept: %s; resting for 100 ms", listener->address, strerror(error));
     if (listener->spare >= 0 && (error == EMFILE || error == ENFILE)) {
         cl_closep(&listener->spare);
         CL_CLOSE int shed = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -213,6 +232,7 @@ static void free_if_done(struct cl_listener *listener)
     if (!listener->closing || listener->handles > 0 || listener->connections > 0)
         return;
     cl_map_free(&listener->uids);
+    free(listener->address);
     free(listener);
 }
 
@@ -245,7 +265,7 @@ void cl_listener_close(struct cl_listener *listener, cloister_fn closed, void *c
     listener->closing = true;
     listener->closed = closed;
     listener->closed_ctx = ctx;
-    cl_socket_file_remove(&listener->file);
+    cl_socket_file_remove(&listener->file); /* nothing, if the socket was handed over */
     /* Before accept there is neither watch nor timer: the task alone makes closed come later. */
     listener->handles = 1u + (listener->watch != NULL) + (listener->rest != NULL);
     cl_task_init(&listener->close_task, on_part_closed, listener);

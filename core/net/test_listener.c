@@ -232,8 +232,9 @@ struct address_case {
 };
 
 static const struct address_case address_cases[] = {
-    {"tcp", "tcp:127.0.0.1:80", "only unix:/path addresses are supported"},
+    {"tcp", "tcp:127.0.0.1:80", "only unix:/path and fd:NAME addresses are supported"},
     {"abstract", "unix:@name", "'@name' is not an absolute path"},
+    {"nothing handed over", "fd:3", "no descriptor '3' was handed over (there are 0)"},
     {"empty", "unix:", "'' is not an absolute path"},
     {"relative", "unix:a/b", "'a/b' is not an absolute path"},
     {"no directory", "unix:/nonexistent-cloister/s", "open directory '/nonexistent-cloister': No such file"},
@@ -325,6 +326,54 @@ static void close_leaves_anothers_file(void **state)
     assert_int_equal(house.closes, 1);
     assert_int_equal(access(house.path, F_OK), 0);
     close(fd);
+    unlink(house.path);
+    end(&house);
+}
+
+/* Ours stops accepting; the other holder does not notice, the backlog stays, and so does the file as it was. */
+static void a_handed_over_socket_is_only_borrowed(void **state)
+{
+    (void)state;
+    struct house house;
+    struct stat before, after;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    begin(&house);
+    int theirs = bind_at(house.path, SOCK_STREAM, false);
+    assert_int_equal(listen(theirs, 8), 0);
+    assert_int_equal(lstat(house.path, &before), 0);
+    int given = fcntl(theirs, F_DUPFD, 3);
+    assert_true(given >= 3);
+    struct cl_handed handed = {.fds = (int[]){given}, .names = (char *[]){(char *)"web"}, .count = 1};
+    assert_int_equal(
+        open_with(&house, (struct cl_listen_args){.address = "fd:web", .handed = &handed, .group = 4242}, &err), 0);
+    assert_int_equal(handed.fds[0], -1);
+    assert_int_equal(cl_listener_accept(house.listener, on_accept, &house), 0);
+    int first = knock(&house);
+    turn(&house);
+    assert_int_equal(house.count, 1);
+    assert_int_equal(house.peers[0].uid, getuid());
+    assert_int_equal(house.peers[0].pid, getpid());
+
+    cl_listener_close(house.listener, on_closed, &house);
+    turn(&house);
+    assert_int_equal(house.closes, 1);
+    int second = knock(&house);
+    assert_true(second >= 0);
+    turn(&house);
+    assert_false(turned_away(second));
+    assert_int_equal(house.count, 1);
+    int accepted = accept(theirs, NULL, NULL);
+    assert_true(accepted >= 0);
+    assert_int_equal(lstat(house.path, &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+    assert_int_equal(after.st_mode, before.st_mode);
+    assert_int_equal(after.st_gid, before.st_gid);
+    part(&house, 0);
+    house.listener = NULL;
+    close(accepted);
+    close(second);
+    close(first);
+    close(theirs);
     unlink(house.path);
     end(&house);
 }
@@ -503,6 +552,7 @@ int main(void)
         cmocka_unit_test(a_stale_file_is_replaced),
         cmocka_unit_test(what_is_not_ours_stays),
         cmocka_unit_test(close_leaves_anothers_file),
+        cmocka_unit_test(a_handed_over_socket_is_only_borrowed),
         cmocka_unit_test(limits_shed_the_ones_too_many),
         cmocka_unit_test(one_user_does_not_use_anothers_share),
         cmocka_unit_test(running_out_of_descriptors),
