@@ -98,7 +98,7 @@ static void read_call(const struct cloister_value_api *values, struct uj_frame *
 static void read_roles(const struct cloister_value_api *values, struct uj_frame *frame)
 {
     const cloister_value *fds = values->get(frame->document, CLOISTER_SV("fds"));
-    static const char *const once[] = {"stdin", "stdout", "stderr"};
+    static const char *const once[] = {"stdin", "stdout", "stderr", "stream"};
     unsigned seen = 0;
     if (values->type(fds) == CLOISTER_VALUE_NONE || values->type(fds) == CLOISTER_VALUE_NULL)
         return;
@@ -115,10 +115,10 @@ static void read_roles(const struct cloister_value_api *values, struct uj_frame 
         struct cloister_sv *role = &frame->roles[i];
         unsigned bit = 0;
         bool text = values->string(values->at(fds, i, NULL), role) == 0;
-        for (unsigned k = 0; text && k < 3; k++)
+        for (unsigned k = 0; text && k < 4; k++)
             bit |= is(*role, once[k]) ? 1u << k : 0;
         if (!text || (bit == 0 && !is(*role, "extra")))
-            fault(frame, CLOISTER_FAULT_BAD_DESCRIPTORS, "fds: a role is stdin, stdout, stderr or extra");
+            fault(frame, CLOISTER_FAULT_BAD_DESCRIPTORS, "fds: a role is stdin, stdout, stderr, stream or extra");
         else if (seen & bit)
             fault(frame, CLOISTER_FAULT_BAD_DESCRIPTORS, "fds: a role stands twice");
         seen |= bit;
