@@ -39,13 +39,22 @@ struct lane {
     struct cl_list operations;
 };
 
-enum verb { VERB_OPEN, VERB_LIST, VERB_GET, VERB_PUT, VERB_DESTROY };
+enum verb {
+    VERB_OPEN,
+    VERB_LIST,
+    VERB_GET,
+    VERB_PUT,
+    VERB_DESTROY,
+    VERB_GLOBAL_GET,
+    VERB_GLOBAL_PUT,
+    VERB_GLOBAL_DELETE
+};
 
 struct operation {
     struct cl_list node; /* in its lane */
     struct cl_store *store;
-    struct lane *lane; /* NULL: belongs to no sandbox */
-    struct cloister_sv id;
+    struct lane *lane;     /* NULL: belongs to no sandbox */
+    struct cloister_sv id; /* or a global's key: that has a ':', which no id has, so lanes do not mix */
     enum verb verb;
     struct cl_call call;
     struct cl_arena arena;
@@ -57,10 +66,12 @@ struct operation {
         struct cloister_store_get_args get;
         struct cloister_store_put_args put;
         struct cloister_store_destroy_args destroy;
+        struct cloister_store_global_args global;
     } args;
 };
 
-static const char *const verb_names[] = {"open", "list", "get", "put", "destroy"};
+static const char *const verb_names[] = {"open",    "list",       "get",        "put",
+                                         "destroy", "global_get", "global_put", "global_delete"};
 
 static void keep_result(struct cl_arena *arena, void *data)
 {
@@ -219,6 +230,17 @@ static int run(struct operation *operation)
         operation->args.destroy.epoch = store->epoch;
         vtable->destroy(self, &operation->args.destroy, token);
         break;
+    case VERB_GLOBAL_GET:
+        vtable->global_get(self, &operation->args.global, token);
+        break;
+    case VERB_GLOBAL_PUT:
+        operation->args.global.epoch = store->epoch;
+        vtable->global_put(self, &operation->args.global, token);
+        break;
+    case VERB_GLOBAL_DELETE:
+        operation->args.global.epoch = store->epoch;
+        vtable->global_delete(self, &operation->args.global, token);
+        break;
     }
     cl_calls_entered(&operation->call);
     return 0;
@@ -335,6 +357,45 @@ int cl_store_destroy(struct cl_store *store, struct cloister_sv id, uint64_t if_
         .if_generation = if_generation,
     };
     return enter(operation);
+}
+
+static int global(struct cl_store *store, enum verb verb, struct cloister_sv key, uint32_t durability,
+                  struct cloister_sv data, cl_store_fn fn, void *ctx)
+{
+    struct operation *operation = operation_new(store, verb, key, fn, ctx);
+    if (!operation)
+        return -ENOMEM;
+    operation->args.global = (struct cloister_store_global_args){
+        CLOISTER_INIT(struct cloister_store_global_args),
+        .durability = durability,
+        .key = operation->id,
+        .data = cl_arena_sv(&operation->arena, data),
+    };
+    if (data.data && !data.size)
+        operation->args.global.data = CLOISTER_SV(""); /* no bytes are not the same as no data */
+    return enter(operation);
+}
+
+int cl_store_global_get(struct cl_store *store, struct cloister_sv key, cl_store_fn fn, void *ctx)
+{
+    return store->instance->vtable->persistence.global_get
+               ? global(store, VERB_GLOBAL_GET, key, 0, cl_sv(NULL, 0), fn, ctx)
+               : -EOPNOTSUPP;
+}
+
+int cl_store_global_put(struct cl_store *store, struct cloister_sv key, uint32_t durability, struct cloister_sv data,
+                        cl_store_fn fn, void *ctx)
+{
+    return store->instance->vtable->persistence.global_put
+               ? global(store, VERB_GLOBAL_PUT, key, durability, data, fn, ctx)
+               : -EOPNOTSUPP;
+}
+
+int cl_store_global_delete(struct cl_store *store, struct cloister_sv key, cl_store_fn fn, void *ctx)
+{
+    return store->instance->vtable->persistence.global_delete
+               ? global(store, VERB_GLOBAL_DELETE, key, 0, cl_sv(NULL, 0), fn, ctx)
+               : -EOPNOTSUPP;
 }
 
 struct cloister_sv cl_store_id(const struct cl_store *store)

@@ -24,6 +24,12 @@ int cl_store_put(struct cl_store *store, struct cloister_sv id, uint64_t if_gene
                  const struct cloister_record *records, size_t count, struct cloister_sv summary, cl_store_fn fn,
                  void *ctx);
 int cl_store_destroy(struct cl_store *store, struct cloister_sv id, uint64_t if_generation, cl_store_fn fn, void *ctx);
+/* Globals: one operation per key under way. get: NO_ENTITY if there is none, else one record. delete: absent is fine.
+ * -EOPNOTSUPP (and fn is not called) where the plugin has none. */
+int cl_store_global_get(struct cl_store *store, struct cloister_sv key, cl_store_fn fn, void *ctx);
+int cl_store_global_put(struct cl_store *store, struct cloister_sv key, uint32_t durability, struct cloister_sv data,
+                        cl_store_fn fn, void *ctx);
+int cl_store_global_delete(struct cl_store *store, struct cloister_sv key, cl_store_fn fn, void *ctx);
 /* After open. */
 struct cloister_sv cl_store_id(const struct cl_store *store);
 uint64_t cl_store_epoch(const struct cl_store *store);

@@ -2,6 +2,7 @@
 /* The store against a plugin that keeps nothing, and completes when, and as often as, the test says. */
 #include "core/store/store.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ struct fake {
     unsigned count;
     uint64_t epoch_seen;
     uint64_t puts_seen;
+    bool global_empty;
     bool inside;
     int log_fd;
     int log_end;
@@ -66,6 +68,14 @@ static void fake_list(void *instance, const struct cloister_store_list_args *arg
     cl_store_api.done(&fake->instance.host, op, NULL, &result);
     memset(id, '?', 5);
     memset(&row, 0xff, sizeof(row));
+}
+
+static void fake_global(void *instance, const struct cloister_store_global_args *args, cloister_op op)
+{
+    struct fake *fake = instance;
+    fake->epoch_seen = args->epoch;
+    fake->global_empty = args->data.data && !args->data.size;
+    note(fake, args->key, op);
 }
 
 static void fake_close(void *instance)
@@ -167,6 +177,27 @@ static void test_open(void **state)
     assert_int_equal(cl_store_epoch(fake->store), 42);
     assert_true(cl_sv_is(cl_store_id(fake->store), "fake-1"));
     assert_true(cl_store_was_clean(fake->store));
+}
+
+/* Another daemon has it: the same store is opened again until that one has gone. */
+static void test_busy(void **state)
+{
+    struct fake *fake = *state;
+    struct answer first = {0}, second = {0};
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct cloister_store_result result = {CLOISTER_INIT(struct cloister_store_result), .epoch = 43,
+                                           .store_id = CLOISTER_SV("fake-1"), .report = CLOISTER_SV("{}")};
+    (void)cl_error_set(&err, CLOISTER_BUSY, 0, "4711", "lock", "store '/x' is in use by process 4711");
+    assert_int_equal(cl_store_open(fake->store, "test", "/nowhere", on_answer, &first), 0);
+    cl_store_api.done(&fake->instance.host, fake->ops[0], &err, NULL);
+    CL_CHECK_INT("the code gets through", first.code, CLOISTER_BUSY);
+    assert_non_null(strstr(first.sentence, "open: store '/x' is in use by process 4711"));
+    assert_int_equal(cl_store_open(fake->store, "test", "/nowhere", on_answer, &second), 0);
+    CL_CHECK_INT("asked again", fake->count, 2);
+    cl_store_api.done(&fake->instance.host, fake->ops[1], NULL, &result);
+    CL_CHECK_INT("and open", second.code, 0);
+    CL_CHECK_INT("with the new epoch", cl_store_epoch(fake->store), 43);
+    CL_CHECK_INT("which was not clean", cl_store_was_clean(fake->store), 0);
 }
 
 static void test_lanes(void **state)
@@ -309,14 +340,50 @@ static void test_sizes(void **state)
     CL_CHECK_INT("a result of a newer, longer kind", answer.generation, 77);
 }
 
+static void test_globals(void **state)
+{
+    struct fake *fake = *state;
+    const struct cloister_sv key = CLOISTER_SV("svc:control");
+    struct answer first = {0}, second = {0}, other = {0};
+    assert_int_equal(cl_store_global_get(fake->store, key, on_answer, &first), -EOPNOTSUPP);
+    assert_int_equal(cl_store_global_put(fake->store, key, CLOISTER_DURABLE_POWER, key, on_answer, &first),
+                     -EOPNOTSUPP);
+    assert_int_equal(cl_store_global_delete(fake->store, key, on_answer, &first), -EOPNOTSUPP);
+    fake->vtable.persistence.global_get = fake->vtable.persistence.global_put = fake->vtable.persistence.global_delete =
+        fake_global;
+    assert_int_equal(cl_store_global_put(fake->store, key, CLOISTER_DURABLE_POWER, CLOISTER_SV(""), on_answer, &first),
+                     0);
+    assert_int_equal(fake->epoch_seen, 42);
+    assert_true(fake->global_empty);
+    assert_int_equal(cl_store_global_get(fake->store, key, on_answer, &second), 0); /* behind the put */
+    assert_int_equal(cl_store_global_delete(fake->store, CLOISTER_SV("svc:b"), on_answer, &other), 0);
+    assert_int_equal(fake->count, 2);
+    assert_string_equal(fake->ids[0], "svc:control");
+    assert_string_equal(fake->ids[1], "svc:b");
+    complete(fake, fake->ops[0], CLOISTER_NO_SPACE, 0);
+    assert_int_equal(first.code, CLOISTER_NO_SPACE);
+    assert_int_equal(fake->count, 3);
+    complete(fake, fake->ops[2], 0, 0);
+    complete(fake, fake->ops[1], 0, 0);
+    assert_int_equal(second.count, 1);
+    assert_int_equal(other.count, 1);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_open),     CASE(test_lanes), CASE(test_misbehaviour),
-        CASE(test_inside),   CASE(test_never), CASE(test_error_without_a_code),
-        CASE(test_elements), CASE(test_sizes),
+        CASE(test_open),
+        CASE(test_busy),
+        CASE(test_lanes),
+        CASE(test_misbehaviour),
+        CASE(test_inside),
+        CASE(test_never),
+        CASE(test_error_without_a_code),
+        CASE(test_elements),
+        CASE(test_sizes),
+        CASE(test_globals),
     };
     return cmocka_run_group_tests_name("core/store", tests, NULL, NULL);
 }

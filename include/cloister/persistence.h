@@ -104,10 +104,24 @@ struct cloister_store_global_args { /* get: key; put: all; delete: key, epoch; l
 };
 struct cloister_store_lock_args;
 struct cloister_store_unlock_args;
-struct cloister_store_quarantine_args;
+/*
+ * Bytes that a store found damaged, kept as they were. list: limit, cursor; rows with id = their name, and bytes. get:
+ * name, offset; one record with the bytes from there, at most CLOISTER_STORE_RECORD_MAX, none = the end. purge: name,
+ * epoch. restore: name, id, epoch; the newest record set of this sandbox that can be found in those bytes is put back,
+ * with its generation; EXISTS unless the sandbox's records are lost or quarantined.
+ */
+struct cloister_store_quarantine_args {
+    uint32_t struct_size;
+    uint32_t limit;
+    struct cloister_sv name;
+    struct cloister_sv id;
+    struct cloister_sv cursor;
+    uint64_t offset;
+    uint64_t epoch;
+};
 struct cloister_store_verify_args {
     uint32_t struct_size;
-    uint32_t deep;
+    uint32_t deep;         /* also what is not in use any more, such as a journal's superseded entries */
     struct cloister_sv id; /* empty = all */
 };
 struct cloister_store_stat_args {

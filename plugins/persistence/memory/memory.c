@@ -17,13 +17,10 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "common/records/check.h"
 #include "table.h"
 
 #define FORMAT 1u
-#define LIST_MAX 4096u
-#define GLOBAL_KEY_MAX 64u
-#define KIND_MAX 192u
-#define RECORD_COUNT_MAX 4096u
 
 enum { OPTION_MAX_BYTES, OPTION_COUNT };
 
@@ -75,30 +72,11 @@ static void later(void *instance, run_fn run, const void *args, cloister_op op)
     FAIL(memory, op, CLOISTER_IO, ENOMEM, NULL, "queue", "queue the operation");
 }
 
-static bool alphanumeric(char c)
+/* What a check has found wrong, as the answer. */
+static bool answer_error(struct memory *memory, cloister_op op, const struct cloister_error *err)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-static bool good_id(struct cloister_sv id)
-{
-    if (!id.size || id.size > CLOISTER_STORE_ID_MAX || !alphanumeric(id.data[0]))
-        return false;
-    for (uint64_t i = 0; i < id.size; i++)
-        if (!alphanumeric(id.data[i]) && id.data[i] != '_' && id.data[i] != '.' && id.data[i] != '-')
-            return false;
-    return true;
-}
-
-static bool good_key(struct cloister_sv key, bool may_be_empty)
-{
-    if (key.size > GLOBAL_KEY_MAX || (!key.size && !may_be_empty))
-        return false;
-    for (uint64_t i = 0; i < key.size; i++)
-        if (!(key.data[i] >= 'a' && key.data[i] <= 'z') && !(key.data[i] >= '0' && key.data[i] <= '9') &&
-            !memchr(":._-", key.data[i], 4))
-            return false;
-    return true;
+    memory->host->store->done(memory->host, op, err, NULL);
+    return false;
 }
 
 static bool usable(struct memory *memory, cloister_op op)
@@ -110,13 +88,9 @@ static bool usable(struct memory *memory, cloister_op op)
 
 static bool writable(struct memory *memory, uint64_t epoch, cloister_op op)
 {
-    if (!usable(memory, op))
-        return false;
-    if (epoch == memory->epoch)
-        return true;
-    FAIL(memory, op, CLOISTER_FENCED, 0, NULL, "epoch", "epoch %" PRIu64 " is not that of this opening, %" PRIu64,
-         epoch, memory->epoch);
-    return false;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    return usable(memory, op) &&
+           (records_check_epoch(memory->host->log, epoch, memory->epoch, &err) || answer_error(memory, op, &err));
 }
 
 static void done(struct memory *memory, cloister_op op, const struct cloister_store_result *result)
@@ -147,39 +121,32 @@ static void run_open(struct memory *memory, const void *data, cloister_op op)
 
 static struct cloister_store_row row_of(const struct entry *entry)
 {
-    return (struct cloister_store_row){.id = sv(entry->name, entry->name_size),
+    return (struct cloister_store_row){.id = records_sv(&entry->name),
                                        .summary = sv(entry->summary, entry->summary_size),
                                        .generation = entry->generation,
                                        .bytes = entry->bytes,
                                        .health = CLOISTER_HEALTH_OK};
 }
 
-static bool starts(const struct entry *entry, struct cloister_sv prefix)
+static void list(struct memory *memory, const struct records_names *names, struct cloister_sv prefix,
+                 struct cloister_sv cursor, uint32_t limit, cloister_op op)
 {
-    return entry->name_size >= prefix.size && (!prefix.size || memcmp(entry->name, prefix.data, prefix.size) == 0);
-}
-
-static void list(struct memory *memory, const struct table *table, struct cloister_sv prefix, struct cloister_sv cursor,
-                 uint32_t limit, cloister_op op)
-{
-    if (!limit || limit > LIST_MAX) {
-        FAIL(memory, op, CLOISTER_INVALID, 0, "limit", "list", "limit %u is not in 1..%u", limit, LIST_MAX);
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    if (!records_check_limit(memory->host->log, limit, &err)) {
+        (void)answer_error(memory, op, &err);
         return;
     }
-    size_t at = cursor.size ? table_after(table, cursor, false) : table_after(table, prefix, true);
-    size_t end = at;
-    while (end < table->count && end - at < limit && starts(table->entries[end], prefix))
-        end++;
-    struct cloister_store_row *rows = calloc(end - at + 1, sizeof(*rows));
+    const struct records_page page = records_page(names, prefix, cursor, limit);
+    size_t count = page.end - page.first;
+    struct cloister_store_row *rows = calloc(count + 1, sizeof(*rows));
     if (!rows) {
         FAIL(memory, op, CLOISTER_IO, ENOMEM, NULL, "list", "list");
         return;
     }
-    for (size_t i = at; i < end; i++)
-        rows[i - at] = row_of(table->entries[i]);
-    bool more = end > at && end < table->count && starts(table->entries[end], prefix);
-    struct cloister_sv next = more ? rows[end - at - 1].id : sv(NULL, 0);
-    done(memory, op, RESULT(.rows = rows, .row_count = end - at, .row_size = sizeof(*rows), .cursor = next));
+    for (size_t i = 0; i < count; i++)
+        rows[i] = row_of((const struct entry *)names->items[page.first + i]);
+    struct cloister_sv next = page.more ? rows[count - 1].id : sv(NULL, 0);
+    done(memory, op, RESULT(.rows = rows, .row_count = count, .row_size = sizeof(*rows), .cursor = next));
     free(rows);
 }
 
@@ -187,7 +154,7 @@ static void run_list(struct memory *memory, const void *data, cloister_op op)
 {
     const struct cloister_store_list_args *args = data;
     if (usable(memory, op))
-        list(memory, &memory->sets, args->prefix, args->cursor, args->limit, op);
+        list(memory, &memory->sets.names, args->prefix, args->cursor, args->limit, op);
 }
 
 static void run_get(struct memory *memory, const void *data, cloister_op op)
@@ -195,7 +162,7 @@ static void run_get(struct memory *memory, const void *data, cloister_op op)
     const struct cloister_store_get_args *args = data;
     if (!usable(memory, op))
         return;
-    const struct entry *entry = table_find(&memory->sets, args->id);
+    const struct entry *entry = records_find(&memory->sets.names, args->id);
     if (!entry) {
         FAIL(memory, op, CLOISTER_NO_ENTITY, 0, NULL, "get", "no record set of this id");
         return;
@@ -221,84 +188,19 @@ static void run_get(struct memory *memory, const void *data, cloister_op op)
     free(records);
 }
 
-/* What a put must be, whatever the store holds. */
-static bool good_put(struct memory *memory, const struct cloister_store_put_args *args, cloister_op op)
-{
-    if (!good_id(args->id)) {
-        FAIL(memory, op, CLOISTER_INVALID, 0, "id", "put", "the id is not [A-Za-z0-9][A-Za-z0-9_.-]*, at most %u bytes",
-             CLOISTER_STORE_ID_MAX);
-        return false;
-    }
-    if (args->durability != CLOISTER_DURABLE_POWER && args->durability != CLOISTER_DURABLE_DAEMON) {
-        FAIL(memory, op, CLOISTER_INVALID, 0, "durability", "put", "unknown durability class %u", args->durability);
-        return false;
-    }
-    if (args->record_count > RECORD_COUNT_MAX ||
-        (args->record_count && args->record_size < 2 * sizeof(struct cloister_sv))) {
-        FAIL(memory, op, CLOISTER_INVALID, 0, "records", "put", "%" PRIu64 " records of %" PRIu64 " bytes each",
-             args->record_count, args->record_size);
-        return false;
-    }
-    if (args->summary.size > CLOISTER_STORE_SUMMARY_MAX) {
-        FAIL(memory, op, CLOISTER_TOO_BIG, 0, "summary", "put", "a summary of %" PRIu64 " bytes is over %u",
-             args->summary.size, CLOISTER_STORE_SUMMARY_MAX);
-        return false;
-    }
-    for (uint64_t i = 0; i < args->record_count; i++) {
-        const struct cloister_record *record =
-            (const struct cloister_record *)((const char *)args->records + i * args->record_size);
-        if (!record->kind.size || record->kind.size > KIND_MAX) {
-            FAIL(memory, op, CLOISTER_INVALID, 0, "kind", "put", "a kind of %" PRIu64 " bytes is not in 1..%u",
-                 record->kind.size, KIND_MAX);
-            return false;
-        }
-        if (record->data.data && record->data.size > CLOISTER_STORE_RECORD_MAX) {
-            FAIL(memory, op, CLOISTER_TOO_BIG, 0, "record", "put", "record '%.*s' of %" PRIu64 " bytes is over %u",
-                 (int)record->kind.size, record->kind.data, record->data.size, CLOISTER_STORE_RECORD_MAX);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* if_generation against what is there. */
-static bool expected(struct memory *memory, const struct entry *entry, uint64_t if_generation, cloister_op op)
-{
-    uint64_t found = entry ? entry->generation : 0;
-    if (if_generation == CLOISTER_GENERATION_ANY || if_generation == found)
-        return true;
-    struct cloister_error err = CLOISTER_ERROR_INIT;
-    uint32_t code = if_generation == CLOISTER_GENERATION_NEW ? CLOISTER_EXISTS : CLOISTER_CONFLICT;
-    memory->host->log->error_set(&err, code, 0, NULL, "generation",
-                                 "generation %" PRIu64 " was expected, %" PRIu64 " is there", if_generation, found);
-    err.detail = (uint32_t)found;
-    memory->host->store->done(memory->host, op, &err, NULL);
-    return false;
-}
-
 /* Changes one entry of a table, or says why not. */
 static void put(struct memory *memory, struct table *table, const struct cloister_store_put_args *args, cloister_op op)
 {
+    struct cloister_error err = CLOISTER_ERROR_INIT;
     struct change change;
     int r = change_prepare(table, args->id, args, &change);
-    if (r == -EEXIST) {
-        FAIL(memory, op, CLOISTER_INVALID, 0, "records", "put", "a kind is named twice");
-        return;
-    }
     if (r < 0) {
         FAIL(memory, op, CLOISTER_IO, -r, NULL, "put", "put");
         return;
     }
-    uint64_t held = memory->sets.bytes + memory->globals.bytes - (change.old ? change.old->bytes : 0);
-    if (change.made->bytes > CLOISTER_STORE_SET_MAX) {
-        FAIL(memory, op, CLOISTER_TOO_BIG, 0, "records", "put", "a record set of %" PRIu64 " bytes is over %u",
-             change.made->bytes, CLOISTER_STORE_SET_MAX);
-        change_drop(&change);
-        return;
-    }
-    if (held > memory->max_bytes || change.made->bytes > memory->max_bytes - held) {
-        FAIL(memory, op, CLOISTER_QUOTA, 0, "max_bytes", "put", "the store would hold more than %" PRIu64 " bytes",
-             memory->max_bytes);
+    uint64_t others = memory->sets.bytes + memory->globals.bytes - (change.old ? change.old->bytes : 0);
+    if (!records_check_size(memory->host->log, change.made->bytes, others, memory->max_bytes, &err)) {
+        (void)answer_error(memory, op, &err);
         change_drop(&change);
         return;
     }
@@ -310,44 +212,53 @@ static void put(struct memory *memory, struct table *table, const struct cloiste
 static void run_put(struct memory *memory, const void *data, cloister_op op)
 {
     const struct cloister_store_put_args *args = data;
-    if (writable(memory, args->epoch, op) && good_put(memory, args, op) &&
-        expected(memory, table_find(&memory->sets, args->id), args->if_generation, op))
+    const struct cloister_log_api *log = memory->host->log;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    if (!writable(memory, args->epoch, op))
+        return;
+    const struct entry *old = records_find(&memory->sets.names, args->id);
+    if (records_check_put(log, args, &err) &&
+        records_check_generation(log, old, old ? old->generation : 0, args->if_generation, &err))
         put(memory, &memory->sets, args, op);
+    else
+        (void)answer_error(memory, op, &err);
 }
 
 static void run_destroy(struct memory *memory, const void *data, cloister_op op)
 {
     const struct cloister_store_destroy_args *args = data;
+    const struct cloister_log_api *log = memory->host->log;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
     if (!writable(memory, args->epoch, op))
         return;
-    const struct entry *entry = table_find(&memory->sets, args->id);
-    if (entry && !expected(memory, entry, args->if_generation, op))
+    const struct entry *old = records_find(&memory->sets.names, args->id);
+    if (!records_check_id(log, args->id, &err) ||
+        (old && !records_check_generation(log, true, old->generation, args->if_generation, &err))) {
+        (void)answer_error(memory, op, &err);
         return;
-    bool absent = !entry;
+    }
     table_remove(&memory->sets, args->id);
-    done(memory, op, RESULT(.was_absent = absent));
+    done(memory, op, RESULT(.was_absent = !old));
 }
 
-static bool good_global(struct memory *memory, const struct cloister_store_global_args *args, bool prefix,
+static bool good_global(struct memory *memory, const struct cloister_store_global_args *args, bool prefix, bool data,
                         cloister_op op)
 {
-    if (good_key(args->key, prefix))
-        return true;
-    FAIL(memory, op, CLOISTER_INVALID, 0, "key", "global", "the key is not [a-z0-9:._-]{1,%u}", GLOBAL_KEY_MAX);
-    return false;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    return records_check_global(memory->host->log, args, prefix, data, &err) || answer_error(memory, op, &err);
 }
 
 static void run_global_get(struct memory *memory, const void *data, cloister_op op)
 {
     const struct cloister_store_global_args *args = data;
-    if (!usable(memory, op) || !good_global(memory, args, false, op))
+    if (!usable(memory, op) || !good_global(memory, args, false, false, op))
         return;
-    const struct entry *entry = table_find(&memory->globals, args->key);
+    const struct entry *entry = records_find(&memory->globals.names, args->key);
     if (!entry) {
         FAIL(memory, op, CLOISTER_NO_ENTITY, 0, NULL, "global", "no global of this key");
         return;
     }
-    struct cloister_record record = {.kind = sv(entry->name, entry->name_size),
+    struct cloister_record record = {.kind = records_sv(&entry->name),
                                      .data = sv(entry->records[0]->data, entry->records[0]->size)};
     done(memory, op,
          RESULT(.generation = entry->generation, .records = &record, .record_count = 1, .record_size = sizeof(record)));
@@ -356,13 +267,8 @@ static void run_global_get(struct memory *memory, const void *data, cloister_op 
 static void run_global_put(struct memory *memory, const void *data, cloister_op op)
 {
     const struct cloister_store_global_args *args = data;
-    if (!writable(memory, args->epoch, op) || !good_global(memory, args, false, op))
+    if (!writable(memory, args->epoch, op) || !good_global(memory, args, false, true, op))
         return;
-    if (args->data.size > CLOISTER_STORE_RECORD_MAX) {
-        FAIL(memory, op, CLOISTER_TOO_BIG, 0, "data", "global", "%" PRIu64 " bytes are over %u", args->data.size,
-             CLOISTER_STORE_RECORD_MAX);
-        return;
-    }
     struct cloister_record record = {.kind = CLOISTER_SV("data"), .data = args->data};
     if (!record.data.data)
         record.data = sv("", 0);
@@ -374,9 +280,9 @@ static void run_global_put(struct memory *memory, const void *data, cloister_op 
 static void run_global_delete(struct memory *memory, const void *data, cloister_op op)
 {
     const struct cloister_store_global_args *args = data;
-    if (!writable(memory, args->epoch, op) || !good_global(memory, args, false, op))
+    if (!writable(memory, args->epoch, op) || !good_global(memory, args, false, false, op))
         return;
-    bool absent = !table_find(&memory->globals, args->key);
+    bool absent = !records_find(&memory->globals.names, args->key);
     table_remove(&memory->globals, args->key);
     done(memory, op, RESULT(.was_absent = absent));
 }
@@ -384,8 +290,8 @@ static void run_global_delete(struct memory *memory, const void *data, cloister_
 static void run_global_list(struct memory *memory, const void *data, cloister_op op)
 {
     const struct cloister_store_global_args *args = data;
-    if (usable(memory, op) && good_global(memory, args, true, op))
-        list(memory, &memory->globals, args->key, args->cursor, args->limit, op);
+    if (usable(memory, op) && good_global(memory, args, true, false, op))
+        list(memory, &memory->globals.names, args->key, args->cursor, args->limit, op);
 }
 
 static void run_verify(struct memory *memory, const void *data, cloister_op op)
@@ -393,16 +299,16 @@ static void run_verify(struct memory *memory, const void *data, cloister_op op)
     const struct cloister_store_verify_args *args = data;
     if (!usable(memory, op))
         return;
-    if (args->id.size && !table_find(&memory->sets, args->id)) {
+    if (args->id.size && !records_find(&memory->sets.names, args->id)) {
         FAIL(memory, op, CLOISTER_NO_ENTITY, 0, NULL, "verify", "no record set of this id");
         return;
     }
     uint64_t bytes = 0;
-    for (size_t i = 0; i < memory->sets.count; i++)
-        bytes += memory->sets.entries[i]->bytes;
+    for (size_t i = 0; i < memory->sets.names.count; i++)
+        bytes += ((const struct entry *)memory->sets.names.items[i])->bytes;
     char report[128];
     int size = snprintf(report, sizeof(report), "{\"checked\":%zu,\"bad\":%d}",
-                        args->id.size ? (size_t)1 : memory->sets.count, bytes != memory->sets.bytes);
+                        args->id.size ? (size_t)1 : memory->sets.names.count, bytes != memory->sets.bytes);
     done(memory, op, RESULT(.report = sv(report, (size_t)size)));
 }
 
@@ -412,9 +318,10 @@ static void run_stat(struct memory *memory, const void *data, cloister_op op)
     if (!usable(memory, op))
         return;
     char report[192];
-    int size = snprintf(
-        report, sizeof(report), "{\"sandboxes\":%zu,\"globals\":%zu,\"bytes\":%" PRIu64 ",\"max_bytes\":%" PRIu64 "}",
-        memory->sets.count, memory->globals.count, memory->sets.bytes + memory->globals.bytes, memory->max_bytes);
+    int size = snprintf(report, sizeof(report),
+                        "{\"sandboxes\":%zu,\"globals\":%zu,\"bytes\":%" PRIu64 ",\"max_bytes\":%" PRIu64 "}",
+                        memory->sets.names.count, memory->globals.names.count,
+                        memory->sets.bytes + memory->globals.bytes, memory->max_bytes);
     done(memory, op, RESULT(.report = sv(report, (size_t)size)));
 }
 

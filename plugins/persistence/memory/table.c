@@ -5,39 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int compare(const struct entry *entry, struct cloister_sv name)
-{
-    size_t size = entry->name_size < name.size ? entry->name_size : name.size;
-    int order = size ? memcmp(entry->name, name.data, size) : 0;
-    if (order)
-        return order;
-    return entry->name_size < name.size ? -1 : entry->name_size > name.size;
-}
-
-size_t table_after(const struct table *table, struct cloister_sv name, bool or_equal)
-{
-    size_t low = 0, high = table->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare(table->entries[middle], name);
-        if (order < 0 || (order == 0 && !or_equal))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-struct entry *table_find(const struct table *table, struct cloister_sv name)
-{
-    size_t index = table_after(table, name, true);
-    return index < table->count && compare(table->entries[index], name) == 0 ? table->entries[index] : NULL;
-}
+#include "common/records/check.h"
 
 /* The records stay: a change may have handed them on. */
 static void entry_free(struct entry *entry)
 {
-    free(entry->name);
+    free(entry->name.data);
     free(entry->summary);
     free(entry->records);
     free(entry);
@@ -52,21 +25,18 @@ static void entry_free_all(struct entry *entry)
 
 void table_remove(struct table *table, struct cloister_sv name)
 {
-    struct entry *entry = table_find(table, name);
+    struct entry *entry = records_remove(&table->names, name);
     if (!entry)
         return;
-    size_t index = table_after(table, name, true);
     table->bytes -= entry->bytes;
-    table->count--;
-    memmove(&table->entries[index], &table->entries[index + 1], (table->count - index) * sizeof(table->entries[0]));
     entry_free_all(entry);
 }
 
 void table_free(struct table *table)
 {
-    for (size_t i = 0; i < table->count; i++)
-        entry_free_all(table->entries[i]);
-    free(table->entries);
+    for (size_t i = 0; i < table->names.count; i++)
+        entry_free_all((struct entry *)table->names.items[i]);
+    free(table->names.items);
     memset(table, 0, sizeof(*table));
 }
 
@@ -109,15 +79,10 @@ static struct record *record_new(const struct cloister_record *from)
     return record;
 }
 
-static const struct cloister_record *nth(const struct cloister_store_put_args *put, uint64_t index)
-{
-    return (const struct cloister_record *)((const char *)put->records + index * put->record_size);
-}
-
 static bool mentions(const struct cloister_store_put_args *put, const struct record *record)
 {
     for (uint64_t i = 0; i < put->record_count; i++)
-        if (is_kind(record, nth(put, i)->kind))
+        if (is_kind(record, records_nth(put, i)->kind))
             return true;
     return false;
 }
@@ -131,19 +96,6 @@ void change_drop(struct change *change)
         entry_free(change->made);
     free(change->fresh);
     *change = (struct change){0};
-}
-
-static int make_room(struct table *table)
-{
-    if (table->count < table->capacity)
-        return 0;
-    size_t capacity = table->capacity ? table->capacity * 2 : 64;
-    struct entry **entries = reallocarray(table->entries, capacity, sizeof(*entries));
-    if (!entries)
-        return -ENOMEM;
-    table->entries = entries;
-    table->capacity = capacity;
-    return 0;
 }
 
 static void take(struct change *change, struct record *record, bool fresh)
@@ -160,11 +112,7 @@ static int fill(struct change *change, const struct cloister_store_put_args *put
         if (!mentions(put, change->old->records[i]))
             take(change, change->old->records[i], false);
     for (uint64_t i = 0; i < put->record_count; i++) {
-        const struct cloister_record *from = nth(put, i);
-        for (uint64_t k = 0; k < i; k++)
-            if (nth(put, k)->kind.size == from->kind.size &&
-                memcmp(nth(put, k)->kind.data, from->kind.data, from->kind.size) == 0)
-                return -EEXIST;
+        const struct cloister_record *from = records_nth(put, i);
         if (!from->data.data)
             continue;
         struct record *record = record_new(from);
@@ -178,21 +126,21 @@ static int fill(struct change *change, const struct cloister_store_put_args *put
 int change_prepare(struct table *table, struct cloister_sv name, const struct cloister_store_put_args *put,
                    struct change *ret)
 {
-    struct change change = {.old = table_find(table, name)};
+    struct change change = {.old = records_find(&table->names, name)};
     size_t most = put->record_count + (change.old ? change.old->record_count : 0);
     struct entry *made = change.made = calloc(1, sizeof(*made));
     change.fresh = calloc(most + 1, sizeof(*change.fresh));
     int r = -ENOMEM;
     if (made) {
-        made->name = copy(name);
-        made->name_size = name.size;
+        made->name = (struct records_name){copy(name), name.size};
         made->summary = copy(put->summary);
         made->summary_size = put->summary.size;
         made->records = calloc(most + 1, sizeof(*made->records));
         made->generation = change.old ? change.old->generation + 1 : 1;
         made->bytes = put->summary.size;
     }
-    if (made && change.fresh && made->name && made->summary && made->records && make_room(table) == 0)
+    if (made && change.fresh && made->name.data && made->summary && made->records &&
+        records_reserve(&table->names, 1) == 0)
         r = fill(&change, put);
     if (r < 0) {
         change_drop(&change);
@@ -204,8 +152,7 @@ int change_prepare(struct table *table, struct cloister_sv name, const struct cl
 
 void change_make(struct table *table, struct change *change)
 {
-    struct entry *made = change->made, *old = change->old;
-    size_t index = table_after(table, sv(made->name, made->name_size), true);
+    struct entry *made = change->made, *old = records_insert(&table->names, &made->name);
     table->bytes += made->bytes;
     if (old) {
         table->bytes -= old->bytes;
@@ -217,11 +164,7 @@ void change_make(struct table *table, struct change *change)
                 free(old->records[i]);
         }
         entry_free(old);
-    } else {
-        memmove(&table->entries[index + 1], &table->entries[index], (table->count - index) * sizeof(table->entries[0]));
-        table->count++;
     }
-    table->entries[index] = made;
     free(change->fresh);
     *change = (struct change){0};
 }

@@ -6,7 +6,8 @@
 
 #include <cloister/persistence.h>
 #include <stdbool.h>
-#include <stddef.h>
+
+#include "common/records/names.h"
 
 struct record {
     char *kind; /* allocated together with the data */
@@ -16,8 +17,7 @@ struct record {
 };
 
 struct entry {
-    char *name;
-    size_t name_size;
+    struct records_name name;
     uint64_t generation;
     uint64_t bytes; /* of kinds, data and summary */
     char *summary;
@@ -27,16 +27,10 @@ struct entry {
 };
 
 struct table {
-    struct entry **entries;
-    size_t count;
-    size_t capacity;
+    struct records_names names; /* of struct entry */
     uint64_t bytes;
 };
 
-/* NULL if absent. */
-struct entry *table_find(const struct table *table, struct cloister_sv name);
-/* Index of the first entry whose name is greater than `name` (or equal, with or_equal). */
-size_t table_after(const struct table *table, struct cloister_sv name, bool or_equal);
 void table_remove(struct table *table, struct cloister_sv name);
 void table_free(struct table *table);
 
@@ -48,7 +42,7 @@ struct change {
     struct entry *made;
     bool *fresh; /* which records of made are not old's */
 };
-/* records with data NULL are deleted. 0, -ENOMEM, -EEXIST (a kind twice). On failure nothing is held. */
+/* records with data NULL are deleted. 0 or -ENOMEM, and then nothing is held. */
 int change_prepare(struct table *table, struct cloister_sv name, const struct cloister_store_put_args *put,
                    struct change *ret);
 void change_drop(struct change *change);

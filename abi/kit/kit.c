@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kit.c - cloister-kit: tries a plugin against what the SDK's contract demands of its kind. It loads the file as a
+ * daemon does and stands on the installed headers alone, so it is also the first plugin host that is not the daemon.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "drive.h"
+#include "loop.h"
+#include "suites.h"
+
+static const char usage[] =
+    "usage: cloister-kit persistence FILE.so [-s DIR] [-o KEY=VALUE]... [-v]\n"
+    "       cloister-kit drive FILE.so -s DIR [-o KEY=VALUE]... [-v] -- WORD...\n"
+    "persistence: runs the conformance suite. drive: opens a store and does what the words say, a line of answer "
+    "each:\n"
+    "  put:ID:SIZE[:w] get:ID destroy:ID list verify stat report\n"
+    "  -s, --state-dir DIR   where the store lies (persistence: an empty directory; default: a temporary one)\n"
+    "  -o, --option KEY=VALUE\n"
+    "                        an option of the plugin\n"
+    "  -v, --verbose         print what the plugin logs\n";
+
+#define SETTINGS_MAX 64u
+
+struct arguments {
+    const char *command;
+    const char *file;
+    const char *state_dir;
+    char *settings[SETTINGS_MAX];
+    unsigned setting_count;
+    char **words;
+    unsigned word_count;
+};
+
+static bool parse(int argc, char **argv, struct arguments *ret)
+{
+    static const struct option longs[] = {{"state-dir", required_argument, NULL, 's'},
+                                          {"option", required_argument, NULL, 'o'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {NULL, 0, NULL, 0}};
+    if (argc < 3)
+        return false;
+    ret->command = argv[1];
+    ret->file = argv[2];
+    optind = 3;
+    for (int c; (c = getopt_long(argc, argv, "+s:o:v", longs, NULL)) != -1;) {
+        if (c == 's')
+            ret->state_dir = optarg;
+        else if (c == 'o' && ret->setting_count < SETTINGS_MAX)
+            ret->settings[ret->setting_count++] = optarg;
+        else if (c == 'v')
+            kit_verbose = true;
+        else
+            return false;
+    }
+    ret->words = argv + optind;
+    ret->word_count = (unsigned)(argc - optind);
+    return true;
+}
+
+static bool remove_tree(const char *path)
+{
+    char command[512];
+    (void)snprintf(command, sizeof(command), "rm -rf -- '%s'", path);
+    return system(command) == 0;
+}
+
+static int run_suite(const struct cloister_plugin *plugin, const struct arguments *arguments,
+                     const struct kit_options *options)
+{
+    char temporary[] = "/tmp/cloister-kit.XXXXXX";
+    const char *state_dir = arguments->state_dir ? arguments->state_dir : mkdtemp(temporary);
+    if (!state_dir) {
+        (void)fprintf(stderr, "make a temporary directory: %s\n", strerror(errno));
+        return 1;
+    }
+    int failed = kit_suite_persistence(plugin, state_dir, options);
+    if (!arguments->state_dir && !remove_tree(state_dir))
+        (void)fprintf(stderr, "remove '%s': failed\n", state_dir);
+    return failed ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {.command = NULL};
+    struct kit_options options;
+    if (!parse(argc, argv, &arguments)) {
+        (void)fputs(usage, stderr);
+        return 2;
+    }
+    bool drives = strcmp(arguments.command, "drive") == 0;
+    if ((drives ? !arguments.state_dir : strcmp(arguments.command, "persistence") != 0 || arguments.word_count)) {
+        (void)fputs(usage, stderr);
+        return 2;
+    }
+    const struct cloister_plugin *plugin = kit_load(arguments.file, CLOISTER_KIND_PERSISTENCE);
+    if (!plugin || !kit_loop_begin() ||
+        !kit_options_fill(plugin, arguments.settings, arguments.setting_count, &options))
+        return 1;
+    return drives ? kit_drive(plugin, arguments.state_dir, &options, arguments.words, arguments.word_count)
+                  : run_suite(plugin, &arguments, &options);
+}
