@@ -65,6 +65,42 @@ static void check_plan(const void *bytes, size_t size, uint32_t kind)
     touch_filters(plan);
 }
 
+static void check_list(const void *bytes, size_t size)
+{
+    const struct cl_wire_entry *entry;
+    size_t at = 0;
+    size_t before = 0;
+    while (cl_wire_entry_next(bytes, size, &at, &entry) == 1) {
+        FUZZ_CHECK(at > before && at <= size);
+        before = at;
+        for (uint32_t i = 0; i < entry->name_size; i++)
+            touched += cl_wire_entry_name(entry)[i];
+        for (uint32_t i = 0; i < entry->tag_size; i++)
+            touched += cl_wire_entry_tag(entry)[i];
+    }
+}
+
+/* What passes both checks can be sent to a process: every index and every size is in range. */
+static void check_message(const void *bytes, size_t size)
+{
+    const struct cl_wire_head *head = bytes;
+    if (cl_wire_message_check(bytes, size, size % 3) < 0)
+        return;
+    FUZZ_CHECK(size == cl_wire_size_at(head->type, 2) || size == cl_wire_size_at(head->type, 3));
+    if (head->type != CL_WIRE_EXEC || size != sizeof(struct cl_wire_exec))
+        return;
+    const struct cl_wire_exec *exec = bytes;
+    if (cl_wire_stdio_check(exec->stdio, &exec->memo, FDS) < 0)
+        return;
+    FUZZ_CHECK(exec->memo.name_size <= CL_WIRE_NAME_MAX && exec->memo.tag_size <= CL_WIRE_TAG_MAX);
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct cl_wire_stdio *entry = &exec->stdio[i];
+        FUZZ_CHECK(entry->kind != CL_WIRE_STDIO_SAME || entry->fd < i);
+        FUZZ_CHECK(entry->kind != CL_WIRE_STDIO_DESCRIPTOR || entry->fd < FDS);
+        FUZZ_CHECK(entry->kind == CL_WIRE_STDIO_PIPE || exec->memo.pipe[i].window == 0);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     void *bytes =
@@ -74,8 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(bytes, data, size);
     check_plan(bytes, size, CL_WIRE_PLAN_CONTAINER);
     check_plan(bytes, size, CL_WIRE_PLAN_PROCESS);
-    if (cl_wire_message_check(bytes, size, size % 3) == 0)
-        FUZZ_CHECK(size == cl_wire_message_size(((const struct cl_wire_head *)bytes)->type));
+    check_message(bytes, size);
+    check_list(bytes, size);
     free(bytes);
     return 0;
 }

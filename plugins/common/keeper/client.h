@@ -57,9 +57,12 @@ int cl_plan_seal(struct cl_plan *plan, uint32_t fds, int *ret_fd, const char **r
 /* Zeroed message of a type: head filled in (size, type, serial). `message` has cl_wire_message_size(type) bytes. */
 void cl_wire_init(void *message, uint32_t type, uint64_t serial);
 
+/* The same in the size that a peer of `version` knows; the peer must know the type. */
+void cl_wire_init_at(void *message, uint32_t type, uint64_t serial, uint32_t version);
+
 /*
- * Sends one packet; head.fds is set to n. 0, or -EAGAIN (try when writable), -EPIPE (keeper gone), ... Descriptors stay
- * the caller's.
+ * Sends one packet of head.size bytes; head.fds is set to n. 0, or -EAGAIN (try when writable), -EPIPE (keeper gone),
+ * ... Descriptors stay the caller's.
  */
 int cl_wire_send(int sock, void *message, const int *fds, uint32_t n);
 
@@ -75,10 +78,13 @@ struct cl_packet {
         struct cl_wire_release release;
         struct cl_wire_simple simple;
         struct cl_wire_cancel cancel;
+        struct cl_wire_process process;
+        struct cl_wire_policy policy;
         struct cl_wire_answer answer;
         struct cl_wire_warning warning;
         struct cl_wire_exit exit;
         struct cl_wire_down down;
+        struct cl_wire_drained drained;
         uint8_t bytes[CL_WIRE_MESSAGE_MAX];
     } u;
     uint32_t size;
@@ -87,8 +93,8 @@ struct cl_packet {
 };
 
 /*
- * 0 and a checked packet; -EAGAIN; -EPIPE at the end; -EBADMSG for what is no message (descriptors were closed; close
- * the connection). MSG_CMSG_CLOEXEC throughout.
+ * 0 and a checked packet, zeros behind what an older peer left out; -EAGAIN; -EPIPE at the end; -EBADMSG for what is no
+ * message (descriptors were closed; close the connection). MSG_CMSG_CLOEXEC throughout.
  */
 int cl_wire_recv(int sock, struct cl_packet *ret_packet);
 void cl_packet_clear(struct cl_packet *packet);

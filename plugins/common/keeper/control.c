@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* control.c - one request from the daemon, obeyed. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 #include "common/keeper/fd.h"
 #include "common/keeper/op.h"
 
-static void answer_simple(struct cl_sandbox *sandbox, const struct cl_packet *packet, int r, uint32_t count, int fd)
+void cl_control_answer(struct cl_sandbox *sandbox, const struct cl_packet *packet, int r, uint32_t count,
+                       const int *fds, uint32_t n)
 {
     struct cl_wire_answer answer;
 
@@ -18,7 +20,7 @@ static void answer_simple(struct cl_sandbox *sandbox, const struct cl_packet *pa
     answer.request = packet->u.head.type;
     answer.os_errno = -r;
     answer.count = count;
-    cl_sandbox_answer(sandbox, &answer, fd);
+    cl_sandbox_answer_fds(sandbox, &answer, fds, n);
 }
 
 static void do_fds(struct cl_sandbox *sandbox, struct cl_packet *packet)
@@ -32,7 +34,7 @@ static void do_signal(struct cl_sandbox *sandbox, struct cl_packet *packet)
     uint32_t count;
     int r = cl_kill(sandbox, &packet->u.signal, &count);
 
-    answer_simple(sandbox, packet, r, count, -1);
+    cl_control_answer(sandbox, packet, r, count, NULL, 0);
 }
 
 static void do_release(struct cl_sandbox *sandbox, struct cl_packet *packet)
@@ -51,15 +53,15 @@ static void do_release(struct cl_sandbox *sandbox, struct cl_packet *packet)
             cl_container_remove(container);
         cl_records_remove(&sandbox->records, record);
     }
-    answer_simple(sandbox, packet, r, 0, -1);
+    cl_control_answer(sandbox, packet, r, 0, NULL, 0);
 }
 
 static void do_status(struct cl_sandbox *sandbox, struct cl_packet *packet)
 {
     int fd = -1;
-    int r = cl_records_export(&sandbox->records, &fd);
+    int r = cl_inventory_status(&sandbox->records, &fd);
 
-    answer_simple(sandbox, packet, r, r < 0 ? 0 : sandbox->records.count, fd);
+    cl_control_answer(sandbox, packet, r, r < 0 ? 0 : sandbox->records.count, &fd, r < 0 ? 0 : 1);
 }
 
 static void do_cancel(struct cl_sandbox *sandbox, struct cl_packet *packet)
@@ -78,9 +80,20 @@ static const struct {
     uint32_t type;
     void (*obey)(struct cl_sandbox *sandbox, struct cl_packet *packet);
 } requests[] = {
-    {CL_WIRE_FDS, do_fds},       {CL_WIRE_CREATE, cl_op_create}, {CL_WIRE_START, cl_op_start},
-    {CL_WIRE_EXEC, cl_op_exec},  {CL_WIRE_SIGNAL, do_signal},    {CL_WIRE_RELEASE, do_release},
-    {CL_WIRE_STATUS, do_status}, {CL_WIRE_CANCEL, do_cancel},    {CL_WIRE_DESTROY, do_destroy},
+    {CL_WIRE_FDS, do_fds},
+    {CL_WIRE_CREATE, cl_op_create},
+    {CL_WIRE_START, cl_op_start},
+    {CL_WIRE_EXEC, cl_op_exec},
+    {CL_WIRE_SIGNAL, do_signal},
+    {CL_WIRE_RELEASE, do_release},
+    {CL_WIRE_STATUS, do_status},
+    {CL_WIRE_CANCEL, do_cancel},
+    {CL_WIRE_DESTROY, do_destroy},
+    {CL_WIRE_LIST, cl_list},
+    {CL_WIRE_TAPE, cl_tape},
+    {CL_WIRE_STDIN, cl_input},
+    {CL_WIRE_STDIN_CLOSE, cl_input_close},
+    {CL_WIRE_POLICY, cl_policy},
 };
 
 static int obey(struct cl_sandbox *sandbox, struct cl_packet *packet)
@@ -110,4 +123,20 @@ int cl_control_read(struct cl_sandbox *sandbox)
     r = obey(sandbox, &packet);
     cl_packet_clear(&packet);
     return r;
+}
+
+int cl_control_alive(struct cl_sandbox *sandbox)
+{
+    struct pollfd look = {.fd = sandbox->control, .events = POLLIN};
+    int r = 0;
+
+    if (sandbox->control < 0)
+        return 0;
+    if (poll(&look, 1, 0) == 0 || !(look.revents & (POLLHUP | POLLERR)))
+        return 1;
+    while (r == 0 && sandbox->control >= 0)
+        r = cl_control_read(sandbox);
+    if (sandbox->control >= 0)
+        cl_sandbox_lose(sandbox);
+    return 0;
 }

@@ -15,18 +15,37 @@
 #include "common/keeper/fd.h"
 #include "common/keeper/sandbox.h"
 
-static int reply(const struct cl_sandbox *sandbox, int sock, uint64_t serial, int r, const char *step)
+/* What we both speak; 0 = nothing. */
+static uint32_t common_version(const struct cl_wire_hello *hello)
+{
+    if (hello->version < CL_WIRE_VERSION_MIN || hello->version > CL_WIRE_VERSION)
+        return 0;
+    return hello->version;
+}
+
+/* `version` 0: refused, so that the peer learns ours. */
+static int reply(const struct cl_sandbox *sandbox, int sock, uint64_t serial, uint32_t version, int r, const char *step)
 {
     struct cl_wire_hello hello;
 
-    cl_wire_init(&hello, CL_WIRE_HELLO, serial);
-    hello.version = CL_WIRE_VERSION;
+    version = version ? version : CL_WIRE_VERSION;
+    cl_wire_init_at(&hello, CL_WIRE_HELLO, serial, version);
+    hello.version = version;
     hello.cookie = sandbox->cookie;
     hello.os_errno = -r;
     hello.pid = (uint32_t)getpid();
     memcpy(hello.id, sandbox->id, sizeof(sandbox->id));
     snprintf(hello.step, sizeof(hello.step), "%s", step);
+    hello.era = sandbox->tapes.era;
     return cl_wire_send(sock, &hello, NULL, 0);
+}
+
+static void take_wishes(struct cl_sandbox *sandbox, const struct cl_wire_hello *hello)
+{
+    if (hello->resume_ns != 0)
+        sandbox->tapes.resume_ns = hello->resume_ns;
+    if (hello->tape_max != 0)
+        sandbox->tapes.max = hello->tape_max;
 }
 
 static int take_listener(struct cl_sandbox *sandbox, struct cl_packet *packet)
@@ -59,7 +78,7 @@ static int become(struct cl_sandbox *sandbox, struct cl_packet *packet, const ch
     int r;
 
     *ret_step = "version";
-    if (hello->version != CL_WIRE_VERSION || (hello->flags & ~CL_WIRE_HELLO_LISTENER))
+    if (common_version(hello) == 0 || (hello->flags & ~CL_WIRE_HELLO_LISTENER))
         return -EPROTO;
     if (memchr(hello->id, '\0', sizeof(hello->id)) != hello->id + CL_WIRE_ID_SIZE - 1)
         return -EPROTO;
@@ -75,6 +94,8 @@ static int become(struct cl_sandbox *sandbox, struct cl_packet *packet, const ch
     sandbox->known = 1;
     sandbox->cookie = hello->cookie;
     memcpy(sandbox->id, hello->id, sizeof(sandbox->id));
+    take_wishes(sandbox, hello);
+    cl_sandbox_connect(sandbox, sandbox->control, hello->version);
     return 0;
 }
 
@@ -82,7 +103,7 @@ int cl_hello_answer(struct cl_sandbox *sandbox, struct cl_packet *packet)
 {
     const char *step;
     int r = become(sandbox, packet, &step);
-    int sent = reply(sandbox, sandbox->control, packet->u.head.serial, r, step);
+    int sent = reply(sandbox, sandbox->control, packet->u.head.serial, common_version(&packet->u.hello), r, step);
 
     return r < 0 ? r : sent;
 }
@@ -112,6 +133,27 @@ void cl_hello_accept(struct cl_sandbox *sandbox)
     sandbox->stranger[0] = cl_steal_fd(&sock);
 }
 
+/* A daemon that has died since we last looked is no reason to refuse the next one. */
+static void answer_stranger(struct cl_sandbox *sandbox, int *sock, const struct cl_wire_hello *hello)
+{
+    uint32_t version = common_version(hello);
+
+    if (version == 0) {
+        reply(sandbox, *sock, hello->head.serial, 0, -EPROTO, "version");
+        return;
+    }
+    if (cl_control_alive(sandbox)) {
+        reply(sandbox, *sock, hello->head.serial, version, -EBUSY, "ready");
+        return;
+    }
+    int control = cl_steal_fd(sock);
+
+    take_wishes(sandbox, hello);
+    cl_sandbox_connect(sandbox, control, version);
+    if (reply(sandbox, control, hello->head.serial, version, 0, "ready") < 0)
+        cl_sandbox_lose(sandbox);
+}
+
 void cl_hello_stranger(struct cl_sandbox *sandbox, uint32_t slot)
 {
     CL_CLOSE int sock = sandbox->stranger[slot];
@@ -128,10 +170,5 @@ void cl_hello_stranger(struct cl_sandbox *sandbox, uint32_t slot)
     cl_packet_clear(&packet);
     if (packet.u.head.type != CL_WIRE_HELLO)
         return;
-    int fits = packet.u.hello.version == CL_WIRE_VERSION;
-    int busy = sandbox->control >= 0;
-
-    r = reply(sandbox, sock, packet.u.head.serial, fits ? (busy ? -EBUSY : 0) : -EPROTO, fits ? "ready" : "version");
-    if (r == 0 && fits && !busy)
-        sandbox->control = cl_steal_fd(&sock);
+    answer_stranger(sandbox, &sock, &packet.u.hello);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cloister-keeper - the small static program that outlives the daemon: `cloister-keeper zygote` with a socket as
- * descriptor 3. Everything else about it is in ARCHITECTURE.md and in the comments of zygote.c, sandbox.c and steps.c.
+ * descriptor 3; `cloister-keeper steps` names the steps that make a process, for tests. Everything else about it is in
+ * ARCHITECTURE.md and in the comments of zygote.c, sandbox.c and steps.c.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "common/keeper/steps.h"
 #include "common/keeper/zygote.h"
 
 /* Dispositions and mask may come from anybody: an inherited SIG_IGN of SIGCHLD would make exit codes vanish. */
@@ -29,6 +31,8 @@ static void baseline(void)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "steps") == 0)
+        return cl_steps_print() < 0 ? 1 : 0;
     if (argc != 2 || strcmp(argv[1], "zygote") != 0) {
         fputs("cloister-keeper: started by cloisterd, as 'cloister-keeper zygote' with its socket as descriptor 3\n",
               stderr);

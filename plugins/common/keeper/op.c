@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "common/keeper/client.h"
 #include "common/keeper/fd.h"
+#include "common/keeper/pipes.h"
 #include "common/keeper/plan.h"
 #include "common/keeper/procfs.h"
 #include "common/keeper/report.h"
@@ -60,6 +62,26 @@ void cl_op_fail(struct cl_op *op, int error, const char *step, const char *detai
     shutdown(op->sock, SHUT_WR);
 }
 
+/* Only once the word is out. Somebody kills us, or the daemon: then what was begun goes on. */
+void cl_op_halt(struct cl_sandbox *sandbox, const struct cl_op *op, const char *step, uint32_t when)
+{
+    struct cl_wire_warning warning;
+
+    if (!cl_plan_stops(op->plan, step, when))
+        return;
+    cl_wire_init(&warning, CL_WIRE_WARNING, op->serial);
+    snprintf(warning.step, sizeof(warning.step), "halt");
+    snprintf(warning.detail, sizeof(warning.detail), "%s %s", step, when == 3 ? "before" : "after");
+    cl_sandbox_tell(sandbox, &warning);
+    cl_sandbox_flush_all(sandbox);
+    if (sandbox->control >= 0) {
+        struct pollfd gone = {.fd = sandbox->control};
+
+        while (poll(&gone, 1, -1) < 0 && errno == EINTR)
+            ;
+    }
+}
+
 static void answer(struct cl_sandbox *sandbox, struct cl_op *op, int fd)
 {
     struct cl_wire_answer message;
@@ -97,6 +119,7 @@ static void finish_running(struct cl_sandbox *sandbox, struct cl_op *op)
 {
     struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
 
+    cl_op_halt(sandbox, op, "exec", 4);
     if (record != NULL)
         record->state = CL_WIRE_RUNNING;
     answer(sandbox, op, cl_steal_fd(&op->slip));
@@ -135,6 +158,31 @@ static void send_go(struct cl_op *op, const char *step)
         cl_op_fail(op, -r, step, "word to the new process");
 }
 
+/* What is done to the process while it waits. */
+static int make_ready(struct cl_sandbox *sandbox, struct cl_op *op, pid_t pid)
+{
+    cl_op_halt(sandbox, op, "slip", 3);
+    int r = cl_slip_make(pid, &op->slip);
+
+    if (r < 0) {
+        cl_op_fail(op, -r, "clone", "a slip with the number of the new process");
+        return r;
+    }
+    cl_op_halt(sandbox, op, "slip", 4);
+    cl_op_halt(sandbox, op, "prepare", 3);
+    r = cl_prepare(sandbox, op);
+    if (r < 0)
+        return r;
+    cl_op_halt(sandbox, op, "prepare", 4);
+    cl_op_halt(sandbox, op, "own-pipes", 3);
+    r = cl_pipes_own(sandbox, op, pid);
+    if (r < 0)
+        cl_op_fail(op, -r, "stdio", "give the pipes to the user");
+    else
+        cl_op_halt(sandbox, op, "own-pipes", 4);
+    return r;
+}
+
 /* The process exists and waits. It may also be dead and reaped already: only its pidfd tells, its number could be
  * another's. */
 static void on_child(struct cl_sandbox *sandbox, struct cl_op *op, pid_t pid, int *pidfd)
@@ -159,12 +207,8 @@ static void on_child(struct cl_sandbox *sandbox, struct cl_op *op, pid_t pid, in
         container->pidfd = cl_steal_fd(pidfd);
         container->pids = cl_procfs_ns_inode(sandbox->proc, pid, "pid");
     }
-    int r = cl_slip_make(pid, &op->slip);
+    int r = make_ready(sandbox, op, pid);
 
-    if (r < 0)
-        cl_op_fail(op, -r, "clone", "a slip with the number of the new process");
-    else
-        r = cl_prepare(sandbox, op);
     close_fds(op);
     if (r == 0)
         send_go(op, "user-map");

@@ -32,8 +32,9 @@ struct cl_op {
     char step[CL_WIRE_STEP_MAX];
     char detail[CL_WIRE_DETAIL_MAX];
     const struct cl_wire_plan *plan;
-    int *fds; /* of the request; -1 once closed */
+    int *fds; /* of the request, and the process's ends of pipes; -1 once closed */
     uint32_t fd_count;
+    uint32_t pipe_owner[3]; /* uid inside, of each stdio entry that is a pipe; else CL_WIRE_NO_FD */
 };
 
 struct cl_packet;
@@ -57,6 +58,14 @@ void cl_op_reaped(struct cl_sandbox *sandbox, pid_t pid);
 void cl_op_fail(struct cl_op *op, int error, const char *step, const char *detail);
 void cl_op_settle(struct cl_sandbox *sandbox, struct cl_op *op);
 void cl_op_free(struct cl_sandbox *sandbox, struct cl_op *op);
+
+/* The daemon has gone, and nobody will ever be told of an EXEC under way, nor see to it that it does not take for ever:
+ * it is cancelled. A START goes on: what it makes is on record. */
+void cl_ops_lose(struct cl_sandbox *sandbox);
+
+/* One of the keeper's own steps begins (3) or is over (4): if a test wants it, the keeper halts until the daemon is
+ * gone. */
+void cl_op_halt(struct cl_sandbox *sandbox, const struct cl_op *op, const char *step, uint32_t when);
 
 /* prepare.c: what only host root can do for the new process before it goes on. Negative errno after cl_op_fail. */
 int cl_prepare(struct cl_sandbox *sandbox, struct cl_op *op);

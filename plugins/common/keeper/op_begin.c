@@ -14,6 +14,7 @@
 #include "common/keeper/client.h"
 #include "common/keeper/fd.h"
 #include "common/keeper/op.h"
+#include "common/keeper/pipes.h"
 #include "common/keeper/plan.h"
 #include "common/keeper/steps.h"
 
@@ -36,7 +37,7 @@ static int take_fds(struct cl_sandbox *sandbox, struct cl_packet *packet, uint32
     uint32_t own = packet->fd_count - keep_last;
     uint32_t count = sandbox->staged_count + own;
 
-    op->fds = calloc(count ? count : 1, sizeof(int));
+    op->fds = calloc(count + 3, sizeof(int)); /* pipes of its own may follow */
     if (op->fds == NULL)
         return -ENOMEM;
     memcpy(op->fds, sandbox->staged, sandbox->staged_count * sizeof(int));
@@ -45,17 +46,6 @@ static int take_fds(struct cl_sandbox *sandbox, struct cl_packet *packet, uint32
     op->fd_count = count;
     sandbox->staged_count = 0;
     return 0;
-}
-
-static int stdio_ok(const struct cl_wire_stdio *stdio, uint32_t fds)
-{
-    for (int i = 0; i < 3; i++) {
-        if (stdio[i].kind > CL_WIRE_STDIO_DESCRIPTOR)
-            return 0;
-        if (stdio[i].kind == CL_WIRE_STDIO_DESCRIPTOR ? stdio[i].fd >= fds : stdio[i].fd != CL_WIRE_NO_FD)
-            return 0;
-    }
-    return 1;
 }
 
 static struct cl_op *op_new(const struct cl_packet *packet, uint64_t container, uint64_t pseq)
@@ -91,7 +81,7 @@ _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct c
         .std = {-1, -1, -1},
         .borrowed = {-1, -1, -1},
     };
-    int keep[CL_WIRE_STAGED_MAX + 4];
+    int keep[CL_WIRE_STAGED_MAX + 3 + 4];
     size_t n = 0;
 
     memcpy(setup.stdio, stdio, sizeof(setup.stdio));
@@ -102,6 +92,7 @@ _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct c
     keep[n++] = setup.null;
     keep[n++] = setup.init;
     cl_close_all_but(keep, n);
+    setrlimit(RLIMIT_NOFILE, &sandbox->files);
     cl_steps_run(&setup);
 }
 
@@ -125,12 +116,20 @@ static int fork_helper(struct cl_sandbox *sandbox, struct cl_op *op, const struc
 }
 
 static int begin(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_container *container,
-                 const struct cl_wire_stdio *stdio)
+                 struct cl_wire_record *record, const struct cl_wire_stdio *stdio, const struct cl_wire_memo *memo)
 {
-    int r = fork_helper(sandbox, op, container, stdio);
+    struct cl_wire_stdio plain[3];
+    int r = cl_records_note(&sandbox->records, record, memo);
 
+    if (r == 0)
+        r = cl_pipes_make(sandbox, op, record, stdio, memo, plain);
     if (r < 0)
         return r;
+    cl_op_halt(sandbox, op, "fork", 3);
+    r = fork_helper(sandbox, op, container, plain);
+    if (r < 0)
+        return r;
+    cl_op_halt(sandbox, op, "fork", 4);
     op->next = sandbox->ops;
     sandbox->ops = op;
     sandbox->op_count++;
@@ -139,7 +138,7 @@ static int begin(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_c
 
 /* Common checks of CREATE and EXEC. NULL after a refusal. */
 static struct cl_op *admit(struct cl_sandbox *sandbox, struct cl_packet *packet, uint64_t container, uint64_t pseq,
-                           const struct cl_wire_stdio *stdio, uint32_t kind)
+                           const struct cl_wire_stdio *stdio, const struct cl_wire_memo *memo, uint32_t kind)
 {
     struct cl_op *op = op_new(packet, container, pseq);
     const char *where = "";
@@ -150,7 +149,8 @@ static struct cl_op *admit(struct cl_sandbox *sandbox, struct cl_packet *packet,
         (sandbox->destroying || sandbox->op_count >= CL_OPS_MAX || sandbox->records.count == CL_WIRE_PROCESSES_MAX)) {
         step = sandbox->destroying ? "cancel" : "limit";
         r = sandbox->destroying ? -ECANCELED : -EAGAIN;
-    } else if (r == 0 && (packet->fd_count == 0 || container == 0 || pseq == 0 || !stdio_ok(stdio, op->fd_count))) {
+    } else if (r == 0 && (packet->fd_count == 0 || container == 0 || pseq == 0 ||
+                          cl_wire_stdio_check(stdio, memo, op->fd_count) < 0)) {
         step = "message";
         r = -EBADMSG;
     } else if (r == 0 && cl_records_find(&sandbox->records, pseq) != NULL) {
@@ -191,7 +191,8 @@ static struct cl_container *note_container(struct cl_sandbox *sandbox, const str
 void cl_op_create(struct cl_sandbox *sandbox, struct cl_packet *packet)
 {
     const struct cl_wire_create *create = &packet->u.create;
-    struct cl_op *op = admit(sandbox, packet, create->container, create->pseq, create->stdio, CL_WIRE_PLAN_CONTAINER);
+    struct cl_op *op =
+        admit(sandbox, packet, create->container, create->pseq, create->stdio, &create->memo, CL_WIRE_PLAN_CONTAINER);
     int r = 0;
 
     if (op == NULL)
@@ -212,7 +213,7 @@ void cl_op_create(struct cl_sandbox *sandbox, struct cl_packet *packet)
     struct cl_wire_record *record =
         container ? cl_records_add(&sandbox->records, op->pseq, op->container, CL_WIRE_RECORD_INIT) : NULL;
 
-    r = record ? begin(sandbox, op, container, create->stdio) : -EAGAIN;
+    r = record ? begin(sandbox, op, container, record, create->stdio, &create->memo) : -EAGAIN;
     if (r == 0)
         return;
     refuse(sandbox, packet, r, record ? "fork" : "limit", record ? "" : "containers of one sandbox");
@@ -234,7 +235,8 @@ static int is_complete(struct cl_sandbox *sandbox, const struct cl_container *co
 void cl_op_exec(struct cl_sandbox *sandbox, struct cl_packet *packet)
 {
     const struct cl_wire_exec *exec = &packet->u.exec;
-    struct cl_op *op = admit(sandbox, packet, exec->container, exec->pseq, exec->stdio, CL_WIRE_PLAN_PROCESS);
+    struct cl_op *op =
+        admit(sandbox, packet, exec->container, exec->pseq, exec->stdio, &exec->memo, CL_WIRE_PLAN_PROCESS);
 
     if (op == NULL)
         return;
@@ -244,7 +246,7 @@ void cl_op_exec(struct cl_sandbox *sandbox, struct cl_packet *packet)
 
     if (r == 0) {
         record = cl_records_add(&sandbox->records, op->pseq, op->container, 0);
-        r = begin(sandbox, op, container, exec->stdio);
+        r = begin(sandbox, op, container, record, exec->stdio, &exec->memo);
     }
     if (r == 0)
         return;
@@ -280,6 +282,24 @@ static int send_stdio(struct cl_op *op, const struct cl_wire_stdio *stdio, const
     return cl_report_send(op->sock, &go, send, n);
 }
 
+/* Pipes are made for it, given to its user and sent; none stays when it has died meanwhile. */
+static int give_stdio(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_wire_start *start,
+                      struct cl_op *given)
+{
+    struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
+    struct cl_wire_stdio plain[3];
+    int r = cl_pipes_make(sandbox, given, record, start->stdio, &start->memo, plain);
+
+    given->pseq = op->pseq;
+    if (r == 0)
+        r = cl_pipes_own(sandbox, given, op->child);
+    if (r == 0)
+        r = send_stdio(op, plain, given->fds);
+    if (r < 0)
+        cl_pipes_drop(sandbox, record);
+    return r == -EPIPE || r == -ENOENT ? -ESRCH : r; /* its exit follows */
+}
+
 void cl_op_start(struct cl_sandbox *sandbox, struct cl_packet *packet)
 {
     const struct cl_wire_start *start = &packet->u.start;
@@ -287,14 +307,12 @@ void cl_op_start(struct cl_sandbox *sandbox, struct cl_packet *packet)
     struct cl_op given = {.sock = -1, .slip = -1};
     int r = take_fds(sandbox, packet, 0, &given);
 
-    if (r == 0 && !stdio_ok(start->stdio, given.fd_count))
+    if (r == 0 && cl_wire_stdio_check(start->stdio, &start->memo, given.fd_count) < 0)
         r = -EBADMSG;
     else if (r == 0 && op == NULL)
         r = cl_container_find(&sandbox->containers, start->container) ? -EALREADY : -ESRCH;
     if (r == 0)
-        r = send_stdio(op, start->stdio, given.fds);
-    if (r == -EPIPE)
-        r = -ESRCH; /* it has just died; its exit follows */
+        r = give_stdio(sandbox, op, start, &given);
     if (r < 0) {
         refuse(sandbox, packet, r, r == -EBADMSG ? "message" : "container", "");
     } else {
@@ -321,4 +339,12 @@ void cl_op_cancel(struct cl_sandbox *sandbox, const struct cl_wire_cancel *cance
         cl_op_fail(op, ECANCELED, "cancel", "");
         cl_op_settle(sandbox, op);
     }
+}
+
+/* Settled when what they made has been reaped. */
+void cl_ops_lose(struct cl_sandbox *sandbox)
+{
+    for (struct cl_op *op = sandbox->ops; op != NULL; op = op->next)
+        if (op->request == CL_WIRE_EXEC && op->serial != 0)
+            cl_op_fail(op, ECANCELED, "cancel", "");
 }

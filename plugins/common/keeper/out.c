@@ -10,7 +10,8 @@
 
 struct cl_out_item {
     struct cl_out_item *next;
-    int fd;
+    int fds[CL_OUT_FDS_MAX];
+    uint32_t fd_count;
     uint64_t message[]; /* aligned for every message */
 };
 
@@ -19,18 +20,21 @@ void cl_out_init(struct cl_out *out)
     *out = (struct cl_out){.end = &out->first};
 }
 
-int cl_out_push(struct cl_out *out, const void *message, int fd)
+int cl_out_push(struct cl_out *out, const void *message, size_t size, const int *fds, uint32_t n)
 {
-    const struct cl_wire_head *head = message;
-    struct cl_out_item *item = malloc(sizeof(*item) + head->size);
+    struct cl_out_item *item = malloc(sizeof(*item) + size);
 
     if (item == NULL) {
-        cl_closep(&fd);
+        for (uint32_t i = 0; i < n; i++)
+            close(fds[i]);
         return -ENOMEM;
     }
     item->next = NULL;
-    item->fd = fd;
-    memcpy(item->message, message, head->size);
+    item->fd_count = n;
+    if (n > 0)
+        memcpy(item->fds, fds, n * sizeof(int));
+    memcpy(item->message, message, size);
+    ((struct cl_wire_head *)(void *)item->message)->size = (uint32_t)size;
     *out->end = item;
     out->end = &item->next;
     out->count++;
@@ -45,14 +49,15 @@ static void drop_first(struct cl_out *out)
     if (out->first == NULL)
         out->end = &out->first;
     out->count--;
-    cl_closep(&item->fd);
+    for (uint32_t i = 0; i < item->fd_count; i++)
+        close(item->fds[i]);
     free(item);
 }
 
 int cl_out_flush(struct cl_out *out, int sock)
 {
     while (out->first != NULL) {
-        int r = cl_wire_send(sock, out->first->message, &out->first->fd, out->first->fd >= 0 ? 1 : 0);
+        int r = cl_wire_send(sock, out->first->message, out->first->fds, out->first->fd_count);
 
         if (r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM)
             return 0;

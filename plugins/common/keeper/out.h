@@ -14,8 +14,10 @@ struct cl_out {
 
 void cl_out_init(struct cl_out *out);
 
-/* Queues a copy; the descriptor (or -1) is taken, also on failure. */
-int cl_out_push(struct cl_out *out, const void *message, int fd);
+#define CL_OUT_FDS_MAX 3u
+
+/* Queues a copy, cut to `size` bytes; the descriptors are taken, also on failure. */
+int cl_out_push(struct cl_out *out, const void *message, size_t size, const int *fds, uint32_t n);
 
 /* Sends what the socket takes. 0 (perhaps with items left) or -EPIPE. */
 int cl_out_flush(struct cl_out *out, int sock);

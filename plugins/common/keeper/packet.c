@@ -7,16 +7,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void cl_wire_init(void *message, uint32_t type, uint64_t serial)
+void cl_wire_init_at(void *message, uint32_t type, uint64_t serial, uint32_t version)
 {
     struct cl_wire_head *head = message;
-    size_t size = cl_wire_message_size(type);
 
-    memset(message, 0, size);
+    memset(message, 0, cl_wire_message_size(type));
     head->magic = CL_WIRE_MAGIC;
-    head->size = (uint32_t)size;
+    head->size = (uint32_t)cl_wire_size_at(type, version);
     head->type = type;
     head->serial = serial;
+}
+
+void cl_wire_init(void *message, uint32_t type, uint64_t serial)
+{
+    cl_wire_init_at(message, type, serial, CL_WIRE_VERSION);
 }
 
 int cl_wire_send(int sock, void *message, const int *fds, uint32_t n)
@@ -100,6 +104,7 @@ int cl_wire_recv(int sock, struct cl_packet *ret_packet)
         cl_packet_clear(ret_packet);
         return -EBADMSG;
     }
+    memset(ret_packet->u.bytes + n, 0, sizeof(ret_packet->u.bytes) - (size_t)n);
     return 0;
 }
 

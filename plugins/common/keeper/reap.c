@@ -36,6 +36,7 @@ static void record_exit(struct cl_sandbox *sandbox, pid_t pid, int code, int sta
     if (container != NULL && code != CLD_EXITED && status == SIGKILL && cl_container_oom_take(container))
         record->flags |= CL_WIRE_RECORD_OOM;
     cl_records_exit(&sandbox->records, record, code, status);
+    cl_drain_exited(sandbox, record, container != NULL && container->init == record->pseq);
     cl_wire_init(&message, CL_WIRE_EXIT, 0);
     message.record = *record;
     cl_sandbox_tell(sandbox, &message);
@@ -75,6 +76,7 @@ static void tell_down(struct cl_sandbox *sandbox)
         if (init == NULL || init->state != CL_WIRE_EXITED || container->down || !is_empty(sandbox, container))
             continue;
         container->down = 1;
+        cl_drain_empty(sandbox, container);
         cl_wire_init(&message, CL_WIRE_DOWN, 0);
         message.container = container->id;
         cl_sandbox_tell(sandbox, &message);

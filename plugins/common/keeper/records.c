@@ -2,31 +2,26 @@
 #include "common/keeper/records.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "common/keeper/clock.h"
 #include "common/keeper/fd.h"
-
-static uint64_t now(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 struct cl_wire_record *cl_records_add(struct cl_records *records, uint64_t pseq, uint64_t container, uint32_t flags)
 {
     if (records->count == CL_WIRE_PROCESSES_MAX)
         return NULL;
-    struct cl_wire_record *record = &records->item[records->count++];
+    uint32_t index = records->count++;
 
-    *record = (struct cl_wire_record){.pseq = pseq, .container = container, .flags = flags, .state = CL_WIRE_STARTING};
-    return record;
+    records->item[index] = (struct cl_wire_record){.pseq = pseq,
+                                                   .container = container,
+                                                   .flags = flags,
+                                                   .state = CL_WIRE_STARTING,
+                                                   .start_real_ns = cl_clock(CLOCK_REALTIME)};
+    records->beside[index] = (struct cl_beside){.input = CL_INPUT_NONE};
+    return &records->item[index];
 }
 
 struct cl_wire_record *cl_records_find(struct cl_records *records, uint64_t pseq)
@@ -45,12 +40,49 @@ struct cl_wire_record *cl_records_find_pid(struct cl_records *records, uint32_t 
     return NULL;
 }
 
+struct cl_beside *cl_records_beside(struct cl_records *records, const struct cl_wire_record *record)
+{
+    return &records->beside[record - records->item];
+}
+
+void cl_beside_close_input(struct cl_beside *beside, struct cl_wire_record *record)
+{
+    if (beside->input < 0)
+        return;
+    cl_drop_fd(&beside->input);
+    beside->input = CL_INPUT_CLOSED;
+    record->flags &= ~CL_WIRE_RECORD_STDIN;
+}
+
 void cl_records_remove(struct cl_records *records, struct cl_wire_record *record)
 {
-    size_t index = (size_t)(record - records->item);
+    struct cl_beside *beside = cl_records_beside(records, record);
+    size_t behind = records->count - (size_t)(record - records->item) - 1;
 
-    memmove(record, record + 1, (records->count - index - 1) * sizeof(*record));
+    cl_beside_close_input(beside, record);
+    free(beside->memo);
+    if (beside->capture != NULL)
+        cl_capture_release(beside->capture);
+    memmove(record, record + 1, behind * sizeof(*record));
+    memmove(beside, beside + 1, behind * sizeof(*beside));
     records->count--;
+}
+
+int cl_records_note(struct cl_records *records, const struct cl_wire_record *record, const struct cl_wire_memo *memo)
+{
+    struct cl_memo *copy;
+
+    if (memo->name_size + memo->tag_size == 0)
+        return 0;
+    copy = malloc(sizeof(*copy) + memo->name_size + memo->tag_size);
+    if (copy == NULL)
+        return -ENOMEM;
+    copy->name_size = memo->name_size;
+    copy->tag_size = memo->tag_size;
+    memcpy(copy->bytes, memo->name, memo->name_size);
+    memcpy(copy->bytes + memo->name_size, memo->tag, memo->tag_size);
+    cl_records_beside(records, record)->memo = copy;
+    return 0;
 }
 
 void cl_records_exit(struct cl_records *records, struct cl_wire_record *record, int code, int status)
@@ -60,8 +92,8 @@ void cl_records_exit(struct cl_records *records, struct cl_wire_record *record, 
         record->flags |= CL_WIRE_RECORD_SIGNAL;
     if (code == CLD_DUMPED)
         record->flags |= CL_WIRE_RECORD_CORE;
-    record->exit_real_ns = now(CLOCK_REALTIME);
-    record->exit_boot_ns = now(CLOCK_BOOTTIME);
+    record->exit_real_ns = cl_clock(CLOCK_REALTIME);
+    record->exit_boot_ns = cl_clock(CLOCK_BOOTTIME);
     record->order = ++records->exits;
     record->state = CL_WIRE_EXITED;
 }
@@ -73,21 +105,4 @@ uint32_t cl_records_live(const struct cl_records *records, uint64_t container)
     for (uint32_t i = 0; i < records->count; i++)
         live += records->item[i].container == container && records->item[i].state != CL_WIRE_EXITED;
     return live;
-}
-
-int cl_records_export(const struct cl_records *records, int *ret_fd)
-{
-    size_t size = records->count * sizeof(records->item[0]);
-    CL_CLOSE int fd = memfd_create("cl-records", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0)
-        return -errno;
-    ssize_t n = write(fd, records->item, size);
-
-    if (n < 0 || (size_t)n != size)
-        return n < 0 ? -errno : -EIO;
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        return -errno;
-    *ret_fd = cl_steal_fd(&fd);
-    return 0;
 }

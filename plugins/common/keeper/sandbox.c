@@ -29,6 +29,13 @@
 /* Zeroed memory of the program: the record table costs pages only as it is used. */
 static struct cl_sandbox keeper;
 
+void cl_sandbox_connect(struct cl_sandbox *sandbox, int sock, uint32_t version)
+{
+    sandbox->control = sock;
+    sandbox->version = version;
+    cl_tapes_connect(&sandbox->tapes);
+}
+
 void cl_sandbox_lose(struct cl_sandbox *sandbox)
 {
     cl_drop_fd(&sandbox->control);
@@ -36,24 +43,41 @@ void cl_sandbox_lose(struct cl_sandbox *sandbox)
     for (uint32_t i = 0; i < sandbox->staged_count; i++)
         close(sandbox->staged[i]);
     sandbox->staged_count = 0;
+    cl_ops_lose(sandbox);
+    cl_tapes_lose(&sandbox->tapes);
 }
 
-static void push(struct cl_sandbox *sandbox, const void *message, int fd)
+/*
+ * The queue has its bounds without counting: no request is read while OUT_MAX answers wait, and of events there are at
+ * most an exit and a drained for each record, which only the daemon can release.
+ */
+static void push(struct cl_sandbox *sandbox, const void *message, const int *fds, uint32_t n)
 {
-    if (sandbox->control < 0)
-        cl_closep(&fd);
-    else if (cl_out_push(&sandbox->out, message, fd) < 0)
+    const struct cl_wire_head *head = message;
+    size_t size = cl_wire_size_at(head->type, sandbox->version);
+
+    if (sandbox->control < 0 || size == 0) {
+        for (uint32_t i = 0; i < n; i++)
+            close(fds[i]);
+        return;
+    }
+    if (cl_out_push(&sandbox->out, message, size, fds, n) < 0)
         cl_sandbox_lose(sandbox); /* out of memory: a silent gap would be worse than a lost connection */
+}
+
+void cl_sandbox_answer_fds(struct cl_sandbox *sandbox, const struct cl_wire_answer *answer, const int *fds, uint32_t n)
+{
+    push(sandbox, answer, fds, n);
 }
 
 void cl_sandbox_answer(struct cl_sandbox *sandbox, const struct cl_wire_answer *answer, int fd)
 {
-    push(sandbox, answer, fd);
+    push(sandbox, answer, &fd, fd >= 0 ? 1 : 0);
 }
 
 void cl_sandbox_tell(struct cl_sandbox *sandbox, const void *message)
 {
-    push(sandbox, message, -1);
+    push(sandbox, message, NULL, 0);
 }
 
 static int open_signals(void)
@@ -71,6 +95,17 @@ static int open_signals(void)
     return fd < 0 ? -errno : fd;
 }
 
+/* Four descriptors a process, when all of its stdio is captured. */
+static void raise_files(struct cl_sandbox *sandbox)
+{
+    struct rlimit all;
+
+    if (getrlimit(RLIMIT_NOFILE, &sandbox->files) < 0)
+        return;
+    all = (struct rlimit){sandbox->files.rlim_max, sandbox->files.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &all);
+}
+
 static int begin(struct cl_sandbox *sandbox, int control)
 {
     sandbox->control = control;
@@ -81,6 +116,7 @@ static int begin(struct cl_sandbox *sandbox, int control)
     cl_out_init(&sandbox->out);
     prctl(PR_SET_NAME, "cl-keeper", 0, 0, 0);
     setsid();
+    raise_files(sandbox);
     if (fcntl(control, F_SETFL, O_NONBLOCK) < 0)
         return -errno;
     sandbox->signals = open_signals();
@@ -89,17 +125,19 @@ static int begin(struct cl_sandbox *sandbox, int control)
     sandbox->null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (sandbox->null < 0)
         return -errno;
-    return cl_procfs_make(&sandbox->proc);
+    int r = cl_tapes_init(&sandbox->tapes, sandbox->null);
+
+    return r < 0 ? r : cl_procfs_make(&sandbox->proc);
 }
+
+enum { SLOT_CONTROL, SLOT_LISTENER, SLOT_SIGNALS, SLOT_TAPES, SLOT_KICK, SLOT_STRANGER };
 
 /* Which descriptor a slot of the poll set stands for. */
 struct watch {
-    struct pollfd poll[4 + CL_STRANGERS_MAX + CL_OPS_MAX];
-    struct cl_op *op[4 + CL_STRANGERS_MAX + CL_OPS_MAX];
+    struct pollfd poll[SLOT_STRANGER + CL_STRANGERS_MAX + CL_OPS_MAX];
+    struct cl_op *op[SLOT_STRANGER + CL_STRANGERS_MAX + CL_OPS_MAX];
     nfds_t count;
 };
-
-enum { SLOT_CONTROL = 0, SLOT_LISTENER = 1, SLOT_SIGNALS = 2, SLOT_STRANGER = 3 };
 
 /* poll skips negative descriptors, so each fixed slot can be there always. */
 static void fill(const struct cl_sandbox *sandbox, struct watch *watch)
@@ -109,6 +147,8 @@ static void fill(const struct cl_sandbox *sandbox, struct watch *watch)
     watch->poll[SLOT_CONTROL] = (struct pollfd){.fd = sandbox->control, .events = control};
     watch->poll[SLOT_LISTENER] = (struct pollfd){.fd = sandbox->listener, .events = POLLIN};
     watch->poll[SLOT_SIGNALS] = (struct pollfd){.fd = sandbox->signals, .events = POLLIN};
+    watch->poll[SLOT_TAPES] = (struct pollfd){.fd = sandbox->tapes.epoll, .events = POLLIN};
+    watch->poll[SLOT_KICK] = (struct pollfd){.fd = sandbox->tapes.to_keeper, .events = POLLIN};
     for (uint32_t i = 0; i < CL_STRANGERS_MAX; i++)
         watch->poll[SLOT_STRANGER + i] = (struct pollfd){.fd = sandbox->stranger[i], .events = POLLIN};
     watch->count = SLOT_STRANGER + CL_STRANGERS_MAX;
@@ -159,6 +199,17 @@ static void serve(struct cl_sandbox *sandbox, const struct watch *watch)
         read_control(sandbox);
 }
 
+/* Bounded turns, so that exits and requests are never far behind the output. */
+static void serve_tapes(struct cl_sandbox *sandbox, const struct watch *watch)
+{
+    if (watch->poll[SLOT_KICK].revents)
+        cl_tapes_kicked(&sandbox->tapes);
+    if (watch->poll[SLOT_TAPES].revents)
+        cl_tapes_serve(&sandbox->tapes);
+    cl_tapes_due(&sandbox->tapes);
+    cl_drain_tell(sandbox);
+}
+
 static int is_idle(const struct cl_sandbox *sandbox)
 {
     if (sandbox->control >= 0 || sandbox->ops != NULL || sandbox->records.count != 0)
@@ -175,20 +226,34 @@ static void flush(struct cl_sandbox *sandbox)
         cl_sandbox_lose(sandbox);
 }
 
-/* The last words may meet a full socket: here, and only here, we wait for the daemon. */
-static int end(struct cl_sandbox *sandbox)
+void cl_sandbox_flush_all(struct cl_sandbox *sandbox)
 {
-    struct cl_wire_answer answer;
-
-    cl_wire_init(&answer, CL_WIRE_ANSWER, sandbox->destroying);
-    answer.request = CL_WIRE_DESTROY;
-    cl_sandbox_answer(sandbox, &answer, -1);
     for (flush(sandbox); sandbox->control >= 0 && sandbox->out.first != NULL; flush(sandbox)) {
         struct pollfd wait = {.fd = sandbox->control, .events = POLLOUT};
 
         poll(&wait, 1, -1);
     }
+}
+
+/* The last words may meet a full socket, and then we wait for the daemon. */
+static int end(struct cl_sandbox *sandbox)
+{
+    struct cl_wire_answer answer;
+
+    cl_drain_all(sandbox);
+    cl_wire_init(&answer, CL_WIRE_ANSWER, sandbox->destroying);
+    answer.request = CL_WIRE_DESTROY;
+    cl_sandbox_answer(sandbox, &answer, -1);
+    cl_sandbox_flush_all(sandbox);
     return 0;
+}
+
+/* Even with nothing to say we look again while destroying: a frozen or stuck process may be let go at any time. */
+static int wait_ms(const struct cl_sandbox *sandbox)
+{
+    int ms = cl_tapes_wait_ms(&sandbox->tapes);
+
+    return sandbox->destroying && (ms < 0 || ms > 100) ? 100 : ms;
 }
 
 int cl_sandbox_run(int control)
@@ -201,15 +266,14 @@ int cl_sandbox_run(int control)
     for (;;) {
         flush(sandbox);
         fill(sandbox, &watch);
-        /* Even with nothing to say we look again while destroying: a frozen or stuck process may be let go at any time.
-         */
-        if (poll(watch.poll, watch.count, sandbox->destroying ? 100 : -1) < 0 && errno != EINTR)
+        if (poll(watch.poll, watch.count, wait_ms(sandbox)) < 0 && errno != EINTR)
             return 1;
         serve(sandbox, &watch);
         if (sandbox->destroying)
             kill(-1, SIGKILL);
         int childless = cl_reap(sandbox);
 
+        serve_tapes(sandbox, &watch);
         if (sandbox->destroying && childless && sandbox->ops == NULL)
             return end(sandbox);
         if (childless && is_idle(sandbox))

@@ -12,12 +12,15 @@
 #include "common/keeper/steps.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "common/keeper/plan.h"
 
 struct step {
     const char *name;
@@ -111,6 +114,9 @@ static const struct step exec_child[] = {
     {"exec", cl_do_exec, NULL},
 };
 
+/* The keeper's own, at which it can only halt: op_begin.c and op.c pass them. Of "exec" it also knows the end. */
+static const char *const keeper_steps[] = {"fork", "slip", "prepare", "own-pipes"};
+
 #define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
 
 int cl_setup_detail(struct cl_setup *setup, int r, const char *format, ...)
@@ -188,11 +194,22 @@ _Noreturn static void give_up(struct cl_setup *setup, const char *step, int r)
     __builtin_trap();
 }
 
-static int stops_here(const struct cl_setup *setup, const char *step, uint32_t when)
+/* The keeper hears of it, and then nothing moves until somebody kills, or the keeper gives up: of a process whose
+ * helper has not told of it yet it has no number to kill. */
+static void halt(struct cl_setup *setup, const char *step, const char *when)
 {
-    const struct cl_wire_plan *plan = setup->plan;
+    struct pollfd given_up = {.fd = setup->status, .events = POLLRDHUP};
 
-    return plan->stop_when == when && strcmp(cl_wire_string(plan, plan->stop_step), step) == 0;
+    cl_setup_warn(setup, 0, "halt", "%s %s", step, when);
+    while (poll(&given_up, 1, -1) < 1)
+        ;
+    _exit(1);
+}
+
+/* "clone" is over in the new process, not in the helper, which has nothing left to do. */
+static int halts_after(const struct cl_setup *setup, const struct step *step, int r)
+{
+    return r == (step->run == cl_do_clone) && cl_plan_stops(setup->plan, step->name, 4);
 }
 
 /* 0 all done; 1 the clone step returned in the new process. Does not return on failure. */
@@ -200,13 +217,17 @@ static int run_table(struct cl_setup *setup, const struct step *table, size_t co
 {
     for (size_t i = 0; i < count; i++) {
         setup->detail[0] = '\0';
-        int r = stops_here(setup, table[i].name, 1) ? cl_setup_detail(setup, -ECANCELED, "stopped before") : 0;
+        if (cl_plan_stops(setup->plan, table[i].name, 3))
+            halt(setup, table[i].name, "before");
+        int r = cl_plan_stops(setup->plan, table[i].name, 1) ? cl_setup_detail(setup, -ECANCELED, "stopped before") : 0;
 
         if (r == 0)
             r = table[i].run(setup);
+        if (halts_after(setup, &table[i], r))
+            halt(setup, table[i].name, "after");
         if (r == 1)
             return 1;
-        if (r == 0 && stops_here(setup, table[i].name, 2)) {
+        if (r == 0 && cl_plan_stops(setup->plan, table[i].name, 2)) {
             r = cl_setup_detail(setup, -ECANCELED, "stopped after");
             if (table[i].undo != NULL)
                 table[i].undo(setup);
@@ -234,4 +255,27 @@ _Noreturn void cl_steps_run(struct cl_setup *setup)
             run_table(setup, exec_child, LENGTH(exec_child));
     }
     _exit(0);
+}
+
+static void print_table(const char *kind, const struct step *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        printf("%s %s\n", kind, table[i].name);
+}
+
+static void print_keeper(const char *kind)
+{
+    for (size_t i = 0; i < LENGTH(keeper_steps); i++)
+        printf("%s %s\n", kind, keeper_steps[i]);
+}
+
+int cl_steps_print(void)
+{
+    print_keeper("create");
+    print_table("create", create_helper, LENGTH(create_helper));
+    print_table("create", create_child, LENGTH(create_child));
+    print_keeper("exec");
+    print_table("exec", exec_helper, LENGTH(exec_helper));
+    print_table("exec", exec_child, LENGTH(exec_child));
+    return fflush(stdout) == 0 ? 0 : -EIO;
 }

@@ -12,4 +12,7 @@
  */
 _Noreturn void cl_steps_run(struct cl_setup *setup);
 
+/* Every step that a plan's stop_step can name, the keeper's own included: "create mount", one a line. 0 or -EIO. */
+int cl_steps_print(void);
+
 #endif

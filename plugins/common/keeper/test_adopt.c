@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,57 +89,6 @@ static void test_keeper_killed(void **state)
 
 /* --- the daemon goes away --- */
 
-static int bind_socket(const struct bed *bed, struct sockaddr_un *address)
-{
-    int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-    assert_true(sock >= 0);
-    address->sun_family = AF_UNIX;
-    snprintf(address->sun_path, sizeof(address->sun_path), "%s/k", bed->root);
-    assert_int_equal(bind(sock, (struct sockaddr *)address, sizeof(*address)), 0);
-    return sock;
-}
-
-/* The other way to make a sandbox: with a listening socket, as the plugin does. Replaces the bed's keeper. */
-static void replace_keeper(struct bed *bed, struct sockaddr_un *address)
-{
-    struct cl_wire_hello hello;
-    struct cl_packet packet;
-    int listener = bind_socket(bed, address);
-
-    kill(bed->pid, SIGKILL);
-    close(bed->sock);
-    close(bed->pidfd);
-    bed_fork(bed, &bed->sock, &bed->pidfd, &bed->pid);
-    cl_wire_init(&hello, CL_WIRE_HELLO, 1);
-    hello.version = CL_WIRE_VERSION;
-    hello.flags = CL_WIRE_HELLO_LISTENER;
-    hello.cookie = 0xabcdef;
-    memcpy(hello.id, "0123456789abcdef", 17);
-    assert_int_equal(cl_wire_send(bed->sock, &hello, &listener, 1), 0);
-    close(listener);
-    assert_int_equal(cl_wire_recv(bed->sock, &packet), 0);
-    assert_int_equal(packet.u.hello.os_errno, 0);
-}
-
-static struct cl_wire_hello ask(const struct sockaddr_un *address, int *ret_sock)
-{
-    int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    struct cl_wire_hello hello;
-    struct cl_packet packet;
-
-    assert_int_equal(connect(sock, (const struct sockaddr *)address, sizeof(*address)), 0);
-    cl_wire_init(&hello, CL_WIRE_HELLO, 9);
-    hello.version = CL_WIRE_VERSION;
-    assert_int_equal(cl_wire_send(sock, &hello, NULL, 0), 0);
-    assert_int_equal(cl_wire_recv(sock, &packet), 0);
-    assert_int_equal(packet.u.head.serial, 9);
-    assert_int_equal(packet.u.hello.cookie, 0xabcdef);
-    assert_string_equal(packet.u.hello.id, "0123456789abcdef");
-    *ret_sock = sock;
-    return packet.u.hello;
-}
-
 /* The pidfd that the kernel gives for the listening side is the keeper's own: signals through it reach the keeper. */
 static void expect_peer(int sock, int keeper)
 {
@@ -160,16 +108,16 @@ static void expect_peer(int sock, int keeper)
 static void test_daemon_gone(void **state)
 {
     struct bed *bed = *state;
-    struct sockaddr_un address;
     struct bed_plan plan;
     int sock;
 
-    replace_keeper(bed, &address);
+    bed_listen(bed);
     bed_plan_container(bed, &plan, BED_USER_NAMESPACE | BED_PAUSE, NULL);
     assert_int_equal(bed_create(bed, &plan, 1, 0, -1).os_errno, 0);
     bed_plan_process(&plan, "sleep 0.2; exit 9");
     assert_int_equal(bed_exec(bed, &plan, 1, 10, -1).os_errno, 0);
-    assert_int_equal(ask(&address, &sock).os_errno, EBUSY); /* while the first connection lives */
+    assert_int_equal(bed_connect(bed, CL_WIRE_VERSION, 0, &sock).os_errno,
+                     EBUSY); /* while the first connection lives */
     expect_peer(sock, bed->pidfd);
     close(sock);
     close(bed->sock);
@@ -177,7 +125,7 @@ static void test_daemon_gone(void **state)
     assert_false(is_gone(bed->pidfd, 0));
     assert_int_equal(bed_processes(bed), 1);
 
-    assert_int_equal(ask(&address, &bed->sock).os_errno, 0);
+    assert_int_equal(bed_connect(bed, CL_WIRE_VERSION, 0, &bed->sock).os_errno, 0);
     struct cl_wire_simple status;
     struct cl_packet packet;
     struct cl_wire_record records[2];
@@ -336,7 +284,7 @@ static void test_bad_requests(void **state)
     for (int i = 0; i < 3; i++)
         start.stdio[i] = (struct cl_wire_stdio){.kind = CL_WIRE_STDIO_NULL, .fd = CL_WIRE_NO_FD};
     assert_int_equal(bed_call(bed, &start).os_errno, ESRCH);
-    start.stdio[2].kind = CL_WIRE_STDIO_DESCRIPTOR + 1; /* no such kind */
+    start.stdio[2].kind = CL_WIRE_STDIO_SAME + 1; /* no such kind */
     assert_int_equal(bed_call(bed, &start).os_errno, EBADMSG);
     bed_plan_process(&plan, "exit 0"); /* a process plan is no container */
     answer = bed_create(bed, &plan, 5, 0, -1);

@@ -42,9 +42,9 @@ static void copy_file(const char *from, int to)
 
 static void make_root(struct bed *bed)
 {
-    static const char *const applets[] = {"sh",     "true", "sleep", "cat",   "id",   "ls",   "hostname", "mount",
-                                          "stat",   "env",  "kill",  "echo",  "dd",   "test", "readlink", "ip",
-                                          "setsid", "cut",  "wc",    "touch", "head", "rm",   "grep"};
+    static const char *const applets[] = {
+        "sh",   "true",     "sleep", "cat",    "id",  "ls", "hostname", "mount", "stat", "env",  "kill", "echo", "dd",
+        "test", "readlink", "ip",    "setsid", "cut", "wc", "touch",    "head",  "rm",   "grep", "yes",  "seq"};
     static const char *const directories[] = {"bin", "proc", "sys", "dev", "tmp", "etc", "data"};
     char path[128];
     char target[128];
@@ -294,6 +294,8 @@ static void note(struct bed *bed, const struct cl_packet *packet)
         bed->downs[bed->down_count++] = packet->u.down.container;
     else if (packet->u.head.type == CL_WIRE_WARNING && bed->warning_count < BED_EVENTS_MAX)
         memcpy(bed->warnings[bed->warning_count++], packet->u.warning.detail, CL_WIRE_DETAIL_MAX);
+    else if (packet->u.head.type == CL_WIRE_DRAINED && bed->drained_count < BED_EVENTS_MAX)
+        bed->drained[bed->drained_count++] = packet->u.drained;
 }
 
 static void receive(struct bed *bed, struct cl_packet *packet)
@@ -305,19 +307,27 @@ static void receive(struct bed *bed, struct cl_packet *packet)
     note(bed, packet);
 }
 
+/* The answer's descriptors are left in the packet. */
+static struct cl_wire_answer wait_answer(struct bed *bed, uint64_t serial, struct cl_packet *packet)
+{
+    for (;;) {
+        receive(bed, packet);
+        if (packet->u.head.type == CL_WIRE_ANSWER && packet->u.head.serial == serial)
+            break;
+        cl_packet_clear(packet);
+    }
+    bed->exits_at_answer = bed->exit_count;
+    return packet->u.answer;
+}
+
 struct cl_wire_answer bed_wait_answer(struct bed *bed, uint64_t serial)
 {
     struct cl_packet packet;
+    struct cl_wire_answer answer = wait_answer(bed, serial, &packet);
 
-    for (;;) {
-        receive(bed, &packet);
-        bed->slip_pid = packet.fd_count > 0 ? cl_slip_read(packet.fds[0]) : 0;
-        cl_packet_clear(&packet);
-        if (packet.u.head.type == CL_WIRE_ANSWER && packet.u.head.serial == serial)
-            break;
-    }
-    bed->exits_at_answer = bed->exit_count;
-    return packet.u.answer;
+    bed->slip_pid = packet.fd_count > 0 ? cl_slip_read(packet.fds[0]) : 0;
+    cl_packet_clear(&packet);
+    return answer;
 }
 
 struct cl_wire_answer bed_call(struct bed *bed, void *message)
@@ -329,8 +339,43 @@ struct cl_wire_answer bed_call(struct bed *bed, void *message)
     return bed_wait_answer(bed, head->serial);
 }
 
-static uint64_t send_plan(struct bed *bed, struct bed_plan *plan, void *message, struct cl_wire_stdio *stdio, int out,
-                          int use)
+struct cl_wire_answer bed_call_fds(struct bed *bed, void *message)
+{
+    struct cl_wire_head *head = message;
+    struct cl_packet packet;
+
+    head->serial = ++bed->serial;
+    assert_int_equal(cl_wire_send(bed->sock, message, NULL, 0), 0);
+    struct cl_wire_answer answer = wait_answer(bed, head->serial, &packet);
+
+    assert_true(packet.fd_count <= 3);
+    bed->fd_count = packet.fd_count;
+    memcpy(bed->fds, packet.fds, packet.fd_count * sizeof(int));
+    return answer;
+}
+
+struct cl_wire_answer bed_release(struct bed *bed, uint64_t pseq)
+{
+    struct cl_wire_release message;
+
+    cl_wire_init(&message, CL_WIRE_RELEASE, 0);
+    message.pseq = pseq;
+    return bed_call(bed, &message);
+}
+
+/* What the test wants instead of the usual; once. */
+static void take_wishes(struct bed *bed, struct cl_wire_stdio *stdio, struct cl_wire_memo *memo)
+{
+    if (bed->stdio != NULL)
+        memcpy(stdio, bed->stdio, 3 * sizeof(*stdio));
+    if (bed->memo != NULL)
+        *memo = *bed->memo;
+    bed->stdio = NULL;
+    bed->memo = NULL;
+}
+
+static uint64_t send_plan(struct bed *bed, struct bed_plan *plan, void *message, struct cl_wire_stdio *stdio,
+                          struct cl_wire_memo *memo, int out, int use)
 {
     struct cl_wire_head *head = message;
     const char *where = "";
@@ -344,6 +389,7 @@ static uint64_t send_plan(struct bed *bed, struct bed_plan *plan, void *message,
 
         stdio[1] = stdio[2] = (struct cl_wire_stdio){.kind = CL_WIRE_STDIO_DESCRIPTOR, .fd = index};
     }
+    take_wishes(bed, stdio, memo);
     int r = cl_plan_seal(&plan->plan, plan->fd_count, &memfd, &where);
 
     if (r < 0)
@@ -363,7 +409,7 @@ uint64_t bed_send_create(struct bed *bed, struct bed_plan *plan, uint64_t id, ui
     create.container = id;
     create.pseq = id << 32;
     create.flags = flags;
-    return send_plan(bed, plan, &create, create.stdio, out, !(flags & CL_WIRE_BLOCKED));
+    return send_plan(bed, plan, &create, create.stdio, &create.memo, out, !(flags & CL_WIRE_BLOCKED));
 }
 
 struct cl_wire_answer bed_create(struct bed *bed, struct bed_plan *plan, uint64_t id, uint32_t flags, int out)
@@ -371,14 +417,19 @@ struct cl_wire_answer bed_create(struct bed *bed, struct bed_plan *plan, uint64_
     return bed_wait_answer(bed, bed_send_create(bed, plan, id, flags, out));
 }
 
-struct cl_wire_answer bed_exec(struct bed *bed, struct bed_plan *plan, uint64_t id, uint64_t pseq, int out)
+uint64_t bed_send_exec(struct bed *bed, struct bed_plan *plan, uint64_t id, uint64_t pseq, int out)
 {
     struct cl_wire_exec exec;
 
     cl_wire_init(&exec, CL_WIRE_EXEC, 0);
     exec.container = id;
     exec.pseq = pseq;
-    return bed_wait_answer(bed, send_plan(bed, plan, &exec, exec.stdio, out, 1));
+    return send_plan(bed, plan, &exec, exec.stdio, &exec.memo, out, 1);
+}
+
+struct cl_wire_answer bed_exec(struct bed *bed, struct bed_plan *plan, uint64_t id, uint64_t pseq, int out)
+{
+    return bed_wait_answer(bed, bed_send_exec(bed, plan, id, pseq, out));
 }
 
 struct cl_wire_answer bed_start(struct bed *bed, uint64_t id, int out)
@@ -390,6 +441,7 @@ struct cl_wire_answer bed_start(struct bed *bed, uint64_t id, int out)
     start.stdio[0] = (struct cl_wire_stdio){.fd = CL_WIRE_NO_FD};
     for (int i = 1; i < 3; i++)
         start.stdio[i] = (struct cl_wire_stdio){.kind = CL_WIRE_STDIO_DESCRIPTOR, .fd = 0};
+    take_wishes(bed, start.stdio, &start.memo);
     assert_int_equal(cl_wire_send(bed->sock, &start, &out, 1), 0);
     return bed_wait_answer(bed, bed->serial);
 }
@@ -444,12 +496,43 @@ void bed_wait_down(struct bed *bed, uint64_t container)
     }
 }
 
+int bed_has_drained(const struct bed *bed, uint64_t pseq)
+{
+    for (uint32_t i = 0; i < bed->drained_count; i++)
+        if (bed->drained[i].pseq == pseq)
+            return 1;
+    return 0;
+}
+
+struct cl_wire_drained bed_wait_drained(struct bed *bed, uint64_t pseq)
+{
+    struct cl_packet packet;
+
+    while (!bed_has_drained(bed, pseq)) {
+        receive(bed, &packet);
+        cl_packet_clear(&packet);
+    }
+    for (uint32_t i = 0;; i++)
+        if (bed->drained[i].pseq == pseq)
+            return bed->drained[i];
+}
+
 int bed_has_warning(const struct bed *bed, const char *text)
 {
     for (uint32_t i = 0; i < bed->warning_count; i++)
         if (strstr(bed->warnings[i], text) != NULL)
             return 1;
     return 0;
+}
+
+void bed_wait_warning(struct bed *bed, const char *text)
+{
+    struct cl_packet packet;
+
+    while (!bed_has_warning(bed, text)) {
+        receive(bed, &packet);
+        cl_packet_clear(&packet);
+    }
 }
 
 void bed_read_all(int fd, char *buffer, size_t size)

@@ -37,37 +37,6 @@ static int close_bed(void **state)
     return 0;
 }
 
-static struct cl_wire_answer release(struct bed *bed, uint64_t pseq)
-{
-    struct cl_wire_release message;
-
-    cl_wire_init(&message, CL_WIRE_RELEASE, 0);
-    message.pseq = pseq;
-    return bed_call(bed, &message);
-}
-
-static void start_pause(struct bed *bed, uint64_t id, unsigned int flags)
-{
-    struct bed_plan plan;
-
-    bed_plan_container(bed, &plan, flags | BED_PAUSE, NULL);
-    struct cl_wire_answer answer = bed_create(bed, &plan, id, 0, -1);
-
-    if (answer.os_errno != 0)
-        fail_msg("pause: (%s, %d, %s)", answer.step, answer.os_errno, answer.detail);
-}
-
-static void start_exec(struct bed *bed, uint64_t id, uint64_t pseq, const char *script)
-{
-    struct bed_plan plan;
-
-    bed_plan_process(&plan, script);
-    struct cl_wire_answer answer = bed_exec(bed, &plan, id, pseq, -1);
-
-    if (answer.os_errno != 0)
-        fail_msg("exec '%s': (%s, %d, %s)", script, answer.step, answer.os_errno, answer.detail);
-}
-
 static void test_exits(void **state)
 {
     static const struct {
@@ -95,15 +64,17 @@ static void test_exits(void **state)
                 continue; /* a pid 1 cannot kill itself: see the exec'ed one below */
             struct cl_wire_record r = bed_run(bed, kinds[k], cases[i].script, output, sizeof(output));
 
-            if (r.status != cases[i].status || r.flags != (cases[i].flags | CL_WIRE_RECORD_INIT))
+            if (r.status != cases[i].status ||
+                r.flags != (cases[i].flags | CL_WIRE_RECORD_INIT | CL_WIRE_RECORD_DRAINED))
                 fail_msg("init %s, kind %u: status %u flags %u", cases[i].name, kinds[k], r.status, r.flags);
         }
-    start_pause(bed, 1, BED_USER_NAMESPACE);
+    bed_start_pause(bed, 1, BED_USER_NAMESPACE);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        start_exec(bed, 1, 10 + i, cases[i].script);
+        bed_start_exec(bed, 1, 10 + i, cases[i].script);
         struct cl_wire_record r = bed_wait_exit(bed, 10 + i);
 
-        if (r.status != cases[i].status || r.flags != cases[i].flags || r.exit_boot_ns == 0 || r.exit_real_ns == 0)
+        if (r.status != cases[i].status || r.flags != (cases[i].flags | CL_WIRE_RECORD_DRAINED) ||
+            r.exit_boot_ns == 0 || r.exit_real_ns == 0)
             fail_msg("exec %s: status %u flags %u", cases[i].name, r.status, r.flags);
     }
 }
@@ -113,9 +84,9 @@ static void test_order(void **state)
 {
     struct bed *bed = *state;
 
-    start_pause(bed, 1, BED_USER_NAMESPACE);
+    bed_start_pause(bed, 1, BED_USER_NAMESPACE);
     for (uint64_t i = 0; i < 100; i++) {
-        start_exec(bed, 1, 100 + i, "exit 0");
+        bed_start_exec(bed, 1, 100 + i, "exit 0");
         uint32_t before = bed->exits_at_answer;
 
         for (uint32_t k = 0; k < before; k++)
@@ -126,9 +97,9 @@ static void test_order(void **state)
     for (uint32_t i = 0; i < bed->exit_count; i++)
         assert_int_equal(bed->exits[i].order, i + 1);
     for (uint64_t i = 0; i < 100; i++)
-        assert_int_equal(release(bed, 100 + i).os_errno, 0);
-    assert_int_equal(release(bed, 100).os_errno, ENOENT);
-    assert_int_equal(release(bed, UINT64_C(1) << 32).os_errno, EBUSY);
+        assert_int_equal(bed_release(bed, 100 + i).os_errno, 0);
+    assert_int_equal(bed_release(bed, 100).os_errno, ENOENT);
+    assert_int_equal(bed_release(bed, UINT64_C(1) << 32).os_errno, EBUSY);
 }
 
 static void test_records(void **state)
@@ -138,9 +109,9 @@ static void test_records(void **state)
     struct cl_packet packet;
     struct cl_wire_record records[3];
 
-    start_pause(bed, 1, BED_USER_NAMESPACE);
-    start_exec(bed, 1, 10, "exit 3");
-    start_exec(bed, 1, 11, "sleep 1000");
+    bed_start_pause(bed, 1, BED_USER_NAMESPACE);
+    bed_start_exec(bed, 1, 10, "exit 3");
+    bed_start_exec(bed, 1, 11, "sleep 1000");
     bed_wait_exit(bed, 10);
     cl_wire_init(&status, CL_WIRE_STATUS, 77);
     assert_int_equal(cl_wire_send(bed->sock, &status, NULL, 0), 0);
@@ -209,7 +180,7 @@ static void test_slip(void **state)
     assert_int_equal(bed_signal(bed, CL_WIRE_SCOPE_INIT, 1, SIGTERM).os_errno, 0);
     bed_wait_exit(bed, UINT64_C(1) << 32);
     bed_wait_down(bed, 1);
-    assert_int_equal(release(bed, UINT64_C(1) << 32).os_errno, 0);
+    assert_int_equal(bed_release(bed, UINT64_C(1) << 32).os_errno, 0);
     assert_int_equal(kill(pid, 0), -1);
     assert_int_equal(cl_slip_read(packet.fds[0]), pid);
     cl_packet_clear(&packet);
@@ -222,7 +193,7 @@ static void test_slip_of_the_quick(void **state)
     struct bed_plan plan;
     pid_t before = 0;
 
-    start_pause(bed, 1, BED_USER_NAMESPACE);
+    bed_start_pause(bed, 1, BED_USER_NAMESPACE);
     for (uint64_t i = 0; i < 200; i++) {
         bed_plan_process(&plan, NULL);
         cl_plan_add_string(&plan.plan, CL_WIRE_ARGV, "true", 4);
@@ -254,8 +225,8 @@ static void test_pause(void **state)
 {
     struct bed *bed = *state;
 
-    start_pause(bed, 1, BED_USER_NAMESPACE);
-    start_exec(bed, 1, 10, "(setsid sh -c 'sleep 0.05' &) ; exit 0");
+    bed_start_pause(bed, 1, BED_USER_NAMESPACE);
+    bed_start_exec(bed, 1, 10, "(setsid sh -c 'sleep 0.05' &) ; exit 0");
     bed_wait_exit(bed, 10);
     assert_int_equal(bed_signal(bed, CL_WIRE_SCOPE_INIT, 1, SIGTERM).os_errno, 0);
     assert_int_equal(bed_wait_exit(bed, UINT64_C(1) << 32).status, 0);
@@ -289,7 +260,7 @@ static void test_blocked(void **state)
     struct cl_wire_record r = bed_wait_exit(bed, UINT64_C(3) << 32);
 
     assert_int_equal(r.status, SIGTERM);
-    assert_int_equal(r.flags, CL_WIRE_RECORD_INIT | CL_WIRE_RECORD_SIGNAL);
+    assert_int_equal(r.flags, CL_WIRE_RECORD_INIT | CL_WIRE_RECORD_SIGNAL | CL_WIRE_RECORD_DRAINED);
     bed_wait_down(bed, 3);
 }
 
@@ -322,10 +293,10 @@ static void test_signals(void **state)
 {
     struct bed *bed = *state;
 
-    start_pause(bed, 1, BED_USER_NAMESPACE);
-    start_exec(bed, 1, 10, "sleep 1000");
-    start_exec(bed, 1, 11, "trap 'exit 5' USR1; sleep 1000 & wait");
-    start_exec(bed, 1, 12, "sleep 1000 & sleep 1000 & wait");
+    bed_start_pause(bed, 1, BED_USER_NAMESPACE);
+    bed_start_exec(bed, 1, 10, "sleep 1000");
+    bed_start_exec(bed, 1, 11, "trap 'exit 5' USR1; sleep 1000 & wait");
+    bed_start_exec(bed, 1, 12, "sleep 1000 & sleep 1000 & wait");
     usleep(50000);
     assert_int_equal(bed_signal(bed, CL_WIRE_SCOPE_PROCESS, 10, 0).os_errno, 0);
     assert_int_equal(bed_signal(bed, CL_WIRE_SCOPE_PROCESS, 10, SIGKILL).os_errno, 0);
@@ -433,11 +404,11 @@ static void test_out_of_memory(void **state)
         struct cl_wire_record r = bed_wait_exit(bed, pseq);
 
         assert_int_equal(r.status, SIGKILL);
-        assert_int_equal(r.flags, CL_WIRE_RECORD_SIGNAL | CL_WIRE_RECORD_OOM);
+        assert_int_equal(r.flags, CL_WIRE_RECORD_SIGNAL | CL_WIRE_RECORD_OOM | CL_WIRE_RECORD_DRAINED);
     }
-    start_exec(bed, 1, 20, "sleep 1000");
+    bed_start_exec(bed, 1, 20, "sleep 1000");
     assert_int_equal(bed_signal(bed, CL_WIRE_SCOPE_PROCESS, 20, SIGKILL).os_errno, 0);
-    assert_int_equal(bed_wait_exit(bed, 20).flags, CL_WIRE_RECORD_SIGNAL);
+    assert_int_equal(bed_wait_exit(bed, 20).flags, CL_WIRE_RECORD_SIGNAL | CL_WIRE_RECORD_DRAINED);
     assert_int_equal(bed_signal(bed, CL_WIRE_SCOPE_ALL, 1, SIGKILL).os_errno, 0);
     bed_wait_down(bed, 1);
     remove_group(MEMORY_GROUP);
@@ -451,8 +422,8 @@ static void test_orphans(void **state)
     char path[64];
     char text[8192];
 
-    start_pause(bed, 1, BED_NO_PID_NAMESPACE);
-    start_exec(bed, 1, 10, "i=0; while test $i -lt 300; do (true &); i=$((i+1)); done; exit 0");
+    bed_start_pause(bed, 1, BED_NO_PID_NAMESPACE);
+    bed_start_exec(bed, 1, 10, "i=0; while test $i -lt 300; do (true &); i=$((i+1)); done; exit 0");
     assert_int_equal(bed_wait_exit(bed, 10).status, 0);
     snprintf(path, sizeof(path), "/proc/%d/task/%d/children", bed->pid, bed->pid);
     for (int i = 0; i < 100; i++) {
@@ -469,8 +440,8 @@ static void test_down(void **state)
 {
     struct bed *bed = *state;
 
-    start_pause(bed, 1, BED_USER_NAMESPACE);
-    start_exec(bed, 1, 10, "sleep 1000");
+    bed_start_pause(bed, 1, BED_USER_NAMESPACE);
+    bed_start_exec(bed, 1, 10, "sleep 1000");
     assert_int_equal(bed_signal(bed, CL_WIRE_SCOPE_INIT, 1, SIGKILL).os_errno, 0);
     bed_wait_down(bed, 1);
     assert_true(bed_has_exit(bed, 10));
@@ -482,9 +453,9 @@ static void test_down(void **state)
 
     assert_int_equal(answer.os_errno, ESRCH);
     assert_string_equal(answer.step, "container");
-    assert_int_equal(release(bed, UINT64_C(1) << 32).os_errno, 0);
-    assert_int_equal(release(bed, 10).os_errno, 0);
-    start_pause(bed, 1, BED_USER_NAMESPACE); /* the number is free again */
+    assert_int_equal(bed_release(bed, UINT64_C(1) << 32).os_errno, 0);
+    assert_int_equal(bed_release(bed, 10).os_errno, 0);
+    bed_start_pause(bed, 1, BED_USER_NAMESPACE); /* the number is free again */
 }
 
 static void test_destroy(void **state)
@@ -495,8 +466,8 @@ static void test_destroy(void **state)
     struct cl_packet packet;
 
     for (uint64_t id = 1; id <= 3; id++)
-        start_pause(bed, id, id & 1 ? BED_USER_NAMESPACE : BED_NO_PID_NAMESPACE);
-    start_exec(bed, 2, 10, "trap '' TERM; (setsid sleep 1000 &); sleep 1000");
+        bed_start_pause(bed, id, id & 1 ? BED_USER_NAMESPACE : BED_NO_PID_NAMESPACE);
+    bed_start_exec(bed, 2, 10, "trap '' TERM; (setsid sleep 1000 &); sleep 1000");
     cl_wire_init(&destroy, CL_WIRE_DESTROY, 0);
     assert_int_equal(bed_call(bed, &destroy).os_errno, 0);
     assert_int_equal(bed->exit_count, 4);

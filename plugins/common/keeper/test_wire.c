@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plans and messages as hostile bytes: each member out of its range is refused by its name, no cut of a good plan is
+/* Plans as hostile bytes: each member out of its range is refused by its name, no cut of a good plan is
  * read past. */
 #include "common/keeper/client.h"
 
@@ -271,39 +271,6 @@ static void test_noise(void **state)
     }
 }
 
-static void test_messages(void **state)
-{
-    static const struct {
-        const char *name;
-        uint32_t type, size_delta, magic_delta, fds, sent_fds;
-        int expected;
-    } cases[] = {
-        {"good", CL_WIRE_SIGNAL, 0, 0, 0, 0, 0},
-        {"good with descriptors", CL_WIRE_CREATE, 0, 0, 64, 64, 0},
-        {"unknown type", 30, 0, 0, 0, 0, -EBADMSG},
-        {"too long", CL_WIRE_SIGNAL, 8, 0, 0, 0, -EBADMSG},
-        {"too short", CL_WIRE_SIGNAL, (uint32_t)-8, 0, 0, 0, -EBADMSG},
-        {"magic", CL_WIRE_SIGNAL, 0, 1, 0, 0, -EBADMSG},
-        {"a descriptor too many", CL_WIRE_SIGNAL, 0, 0, 0, 1, -EBADMSG},
-        {"a descriptor lost", CL_WIRE_SIGNAL, 0, 0, 2, 1, -EBADMSG},
-        {"more descriptors than allowed", CL_WIRE_SIGNAL, 0, 0, 65, 65, -EBADMSG},
-    };
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        uint64_t bytes[CL_WIRE_MESSAGE_MAX / 8] = {0};
-        struct cl_wire_head *head = (struct cl_wire_head *)(void *)bytes;
-        uint32_t size = cl_wire_message_size(cases[i].type) ? (uint32_t)cl_wire_message_size(cases[i].type) : 64;
-
-        size += cases[i].size_delta;
-        *head = (struct cl_wire_head){CL_WIRE_MAGIC + cases[i].magic_delta, size, cases[i].type, cases[i].fds, 1};
-        int r = cl_wire_message_check(bytes, size, cases[i].sent_fds);
-
-        if (r != cases[i].expected)
-            fail_msg("%s: gave %d, expected %d", cases[i].name, r, cases[i].expected);
-    }
-    assert_int_equal(cl_wire_message_check("", 0, 0), -EBADMSG);
-}
-
 static void test_seals(void **state)
 {
     static const struct {
@@ -422,9 +389,9 @@ static void test_slip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_plan),      cmocka_unit_test(test_damaged_plans), cmocka_unit_test(test_cut_plans),
-        cmocka_unit_test(test_noise),          cmocka_unit_test(test_messages),      cmocka_unit_test(test_seals),
-        cmocka_unit_test(test_builder_errors), cmocka_unit_test(test_staging),       cmocka_unit_test(test_slip),
+        cmocka_unit_test(test_good_plan), cmocka_unit_test(test_damaged_plans), cmocka_unit_test(test_cut_plans),
+        cmocka_unit_test(test_noise),     cmocka_unit_test(test_seals),         cmocka_unit_test(test_builder_errors),
+        cmocka_unit_test(test_staging),   cmocka_unit_test(test_slip),
     };
 
     return cmocka_run_group_tests_name("keeper wire", tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire.c - is this a message, is this a plan? Pure functions over bytes, run by both ends.
+ * wire.c - is this a plan? Pure functions over bytes, run by both ends.
  *
  * The keeper is root's and its plans come from a process that parses what strangers send, so a plan is checked here
  * once, whole, before anything is done: every section lies inside, every string ends, every index and descriptor is in
@@ -47,42 +47,9 @@ static const size_t section_item[CL_WIRE_SECTION_COUNT] = {
     [CL_WIRE_BPF] = 8,
 };
 
-static const struct {
-    uint32_t type;
-    uint32_t size;
-} message_size[] = {
-    {CL_WIRE_HELLO, sizeof(struct cl_wire_hello)},     {CL_WIRE_FDS, sizeof(struct cl_wire_simple)},
-    {CL_WIRE_CREATE, sizeof(struct cl_wire_create)},   {CL_WIRE_START, sizeof(struct cl_wire_start)},
-    {CL_WIRE_EXEC, sizeof(struct cl_wire_exec)},       {CL_WIRE_SIGNAL, sizeof(struct cl_wire_signal)},
-    {CL_WIRE_RELEASE, sizeof(struct cl_wire_release)}, {CL_WIRE_STATUS, sizeof(struct cl_wire_simple)},
-    {CL_WIRE_CANCEL, sizeof(struct cl_wire_cancel)},   {CL_WIRE_DESTROY, sizeof(struct cl_wire_simple)},
-    {CL_WIRE_ANSWER, sizeof(struct cl_wire_answer)},   {CL_WIRE_EXIT, sizeof(struct cl_wire_exit)},
-    {CL_WIRE_DOWN, sizeof(struct cl_wire_down)},       {CL_WIRE_WARNING, sizeof(struct cl_wire_warning)},
-};
-
 size_t cl_wire_section_item(uint32_t section)
 {
     return section < CL_WIRE_SECTION_COUNT ? section_item[section] : 0;
-}
-
-size_t cl_wire_message_size(uint32_t type)
-{
-    for (size_t i = 0; i < sizeof(message_size) / sizeof(message_size[0]); i++)
-        if (message_size[i].type == type)
-            return message_size[i].size;
-    return 0;
-}
-
-int cl_wire_message_check(const void *data, size_t size, uint32_t fds)
-{
-    struct cl_wire_head head;
-
-    if (size < sizeof(head) || size > CL_WIRE_MESSAGE_MAX)
-        return -EBADMSG;
-    memcpy(&head, data, sizeof(head));
-    if (head.magic != CL_WIRE_MAGIC || head.size != size || head.fds != fds || fds > CL_WIRE_FDS_MAX)
-        return -EBADMSG;
-    return cl_wire_message_size(head.type) == size ? 0 : -EBADMSG;
 }
 
 /* What the checks of one plan share. */
@@ -395,7 +362,7 @@ static int check_all(struct view *view, size_t size, uint32_t kind)
     if (size < sizeof(*plan) || size > CL_WIRE_PLAN_MAX || plan->magic != CL_WIRE_PLAN_MAGIC ||
         plan->version != CL_WIRE_PLAN_VERSION || plan->size != size || plan->kind != kind)
         return bad(view, "head");
-    if ((plan->flags & ~PLAN_FLAGS) || plan->reserved || plan->reserved2 || plan->stop_when > 2)
+    if ((plan->flags & ~PLAN_FLAGS) || plan->reserved || plan->reserved2 || plan->stop_when > 4)
         return bad(view, "flags");
     if (check_sections(view, size) < 0)
         return -EBADMSG;

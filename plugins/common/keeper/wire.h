@@ -3,11 +3,11 @@
  * wire.h - what a plugin and its sandbox keeper say to each other, and the binary plan they say it about.
  *
  * One SOCK_SEQPACKET socket, one message a packet. Requests get exactly one answer (struct cl_wire_answer, the
- * request's serial echoed), in the order in which they finish; events (cl_wire_exit, cl_wire_down, cl_wire_warning)
- * come unasked. Messages stay below CL_WIRE_MESSAGE_MAX bytes and CL_WIRE_FDS_MAX descriptors; whatever may be bigger
- * travels as one sealed memfd. Both ends run on one machine from one build: host byte order, fixed layout, every unused
- * member zero. The keeper checks each length and each offset; a malformed *request* is answered with EBADMSG (step
- * "message" or "plan"), what is not even a message closes the connection.
+ * request's serial echoed), in the order in which they finish; events (cl_wire_exit, cl_wire_drained, cl_wire_down,
+ * cl_wire_warning) come unasked. Messages stay below CL_WIRE_MESSAGE_MAX bytes and CL_WIRE_FDS_MAX descriptors;
+ * whatever may be bigger travels as one sealed memfd. Both ends run on one machine from one build: host byte order,
+ * fixed layout, every unused member zero. The keeper checks each length and each offset; a malformed *request* is
+ * answered with EBADMSG (step "message" or "plan"), what is not even a message closes the connection.
  *
  * Life of a connection: HELLO first, answered by a HELLO. Then, at any time and pipelined as the plugin likes:
  *   FDS*  CREATE     a container; with CL_WIRE_BLOCKED everything but the last step is done, until
@@ -23,12 +23,20 @@
  * CREATE, START or EXEC that succeeded carry one descriptor, the process's slip (slip.h): it tells the number in the
  * daemon's pid namespace, also of a process that has come to its end before anybody could look.
  *
+ * Versions: a keeper outlives its daemon, so an old keeper meets a new plugin. Structs of messages only grow at their
+ * end (marked "since 3"); a message may arrive in any size its type ever had and is read with zeros behind; the plugin
+ * sends in the size of the keeper's version (cl_wire_size_at) and asks nothing of it that came later. Both say their
+ * version in HELLO and speak the lower one. A keeper of version 2 speaks no other: it closes the connection at a HELLO
+ * of another size, or refuses with EPROTO and its own version; the plugin then connects again as 2.
+ *
  * Order: the answer of a CREATE, START or EXEC comes before any event of that process. An EXIT is sent once its record
  * is written; the record stays until RELEASE. When the connection is lost the keeper runs on, keeps reaping and
- * recording.
+ * recording; an EXEC under way is cancelled, since nobody is there to be told of it.
  */
 #ifndef CL_KEEPER_WIRE_H
 #define CL_KEEPER_WIRE_H
+
+#include "common/keeper/tape.h"
 
 #include <cloister/zygote.h>
 
@@ -36,7 +44,8 @@
 #include <stdint.h>
 
 #define CL_WIRE_MAGIC 0x4b4c4331u /* "1CLK" */
-#define CL_WIRE_VERSION 2u
+#define CL_WIRE_VERSION 3u
+#define CL_WIRE_VERSION_MIN 2u /* the oldest keeper that a plugin of today can take over */
 #define CL_WIRE_MESSAGE_MAX 4096u
 #define CL_WIRE_FDS_MAX 64u         /* descriptors of one packet */
 #define CL_WIRE_STAGED_MAX 512u     /* descriptors of one request, staged ones included */
@@ -60,17 +69,24 @@ enum cl_wire_type {
     CL_WIRE_STATUS = 8,
     CL_WIRE_CANCEL = 9,
     CL_WIRE_DESTROY = 10,
+    /* since 3 */
+    CL_WIRE_LIST = 11,
+    CL_WIRE_TAPE = 12,
+    CL_WIRE_STDIN = 13,
+    CL_WIRE_STDIN_CLOSE = 14,
+    CL_WIRE_POLICY = 15,
     /* keeper to plugin */
     CL_WIRE_ANSWER = 64,
     CL_WIRE_EXIT = 65,
     CL_WIRE_DOWN = 66,
-    CL_WIRE_WARNING = 67
+    CL_WIRE_WARNING = 67,
+    CL_WIRE_DRAINED = 68 /* since 3 */
 };
 
 /* First member of every message. */
 struct cl_wire_head {
     uint32_t magic;  /* CL_WIRE_MAGIC */
-    uint32_t size;   /* of the whole message: exactly the size of its type's struct */
+    uint32_t size;   /* of the whole message: a size its type's struct has or once had */
     uint32_t type;   /* enum cl_wire_type */
     uint32_t fds;    /* descriptors in this packet; a packet that arrives with another number is refused */
     uint64_t serial; /* chosen by the plugin, not 0; 0 in events */
@@ -91,23 +107,51 @@ struct cl_wire_head {
 #define CL_WIRE_HELLO_LISTENER 1u
 struct cl_wire_hello {
     struct cl_wire_head head;
-    uint32_t version; /* CL_WIRE_VERSION; any other is answered with EPROTO and the keeper's own */
+    uint32_t version; /* the keeper answers with the lower of both; one it cannot speak: EPROTO and its own */
     uint32_t flags;
     uint64_t cookie; /* of the instance */
     int32_t os_errno;
     uint32_t pid; /* the keeper's, in its own pid namespace: 1 */
     char id[CL_WIRE_ID_SIZE + 7];
     char step[CL_WIRE_STEP_MAX]; /* "version", "listen", "join-cgroup", "procfs", "ready" */
+    /* since 3; plugin to keeper, also with cookie 0; 0 = as it is (at first 60 s, 32 MiB) */
+    uint64_t resume_ns; /* how long a reader that a dead daemon left behind counts */
+    uint64_t tape_max;  /* what all tapes of the sandbox may hold together */
+    /* keeper to plugin */
+    uint32_t era; /* of this connection (tape.h) */
+    uint32_t reserved;
 };
 
 /* Descriptors of a process, fixed when it execs: exactly 0, 1 and 2, nothing else is open. */
 enum cl_wire_stdio_kind {
-    CL_WIRE_STDIO_NULL = 0,      /* the keeper's own /dev/null */
-    CL_WIRE_STDIO_DESCRIPTOR = 1 /* `fd` of this request becomes the process's */
+    CL_WIRE_STDIO_NULL = 0,       /* the keeper's own /dev/null */
+    CL_WIRE_STDIO_DESCRIPTOR = 1, /* `fd` of this request becomes the process's */
+    CL_WIRE_STDIO_PIPE = 2,       /* since 3. 1, 2: a pipe to a tape; 0: a pipe whose writer the keeper holds */
+    CL_WIRE_STDIO_SAME = 3        /* since 3. a copy of the process's own descriptor `fd`, a lower one */
 };
 struct cl_wire_stdio {
     uint32_t kind;
     uint32_t fd; /* index, or CL_WIRE_NO_FD */
+};
+
+/* Of the PIPE entry with the same index; else zero. */
+struct cl_wire_pipe {
+    uint32_t policy;    /* enum cl_tape_policy */
+    uint32_t owner_uid; /* inside: the pipe belongs to it, or opening /dev/stdout again is EACCES */
+    uint64_t window;    /* bytes, 0 = the default, at most CL_TAPE_WINDOW_MAX */
+};
+
+/* What the keeper remembers of a process for a later daemon, beside its record. */
+#define CL_WIRE_NAME_MAX 256u
+#define CL_WIRE_TAG_MAX 1024u
+struct cl_wire_memo {
+    struct cl_wire_pipe pipe[3];
+    uint64_t drain_idle_ns; /* after its exit; 0 = 1 s */
+    uint64_t drain_max_ns;  /* 0 = 10 s */
+    uint32_t name_size;
+    uint32_t tag_size;
+    uint8_t name[CL_WIRE_NAME_MAX];
+    uint8_t tag[CL_WIRE_TAG_MAX];
 };
 
 /*
@@ -122,6 +166,7 @@ struct cl_wire_create {
     uint32_t flags;
     uint32_t reserved;
     struct cl_wire_stdio stdio[3];
+    struct cl_wire_memo memo; /* since 3; name and tag: of the container's init */
 };
 
 /* START: the blocked init of a container execs; answer when it has. SIGTERM to a blocked init ends it (its EXIT then
@@ -131,6 +176,7 @@ struct cl_wire_start {
     struct cl_wire_head head;
     uint64_t container;
     struct cl_wire_stdio stdio[3];
+    struct cl_wire_memo memo; /* since 3; pipes and drain only, name and tag stay CREATE's */
 };
 
 /* EXEC: answer, with the slip, when execve has succeeded; every failure comes here. */
@@ -139,6 +185,7 @@ struct cl_wire_exec {
     uint64_t container;
     uint64_t pseq;
     struct cl_wire_stdio stdio[3];
+    struct cl_wire_memo memo; /* since 3 */
 };
 
 /*
@@ -172,6 +219,27 @@ struct cl_wire_release {
  * answer. */
 struct cl_wire_simple {
     struct cl_wire_head head;
+};
+
+/*
+ * Since 3.
+ * LIST (a simple): the answer carries a sealed memfd with `count` entries (struct cl_wire_entry) in order of birth.
+ * TAPE: the answer carries the process's memfd (tape.h), then the sandbox's eventfds: to daemon, to keeper (the same
+ * two each time). ENOENT: no such process; ENODATA: none of its descriptors is captured. STDIN: the answer carries the
+ * writing end of the process's stdin (non-blocking). EPIPE: it has been closed; ENODATA: it is no pipe. STDIN_CLOSE:
+ * the keeper's writer is closed (EOF for the process once every other copy is); idempotent. POLICY: the own policy (and
+ * window, if not 0) of a tape from now on; slots left behind on it are freed.
+ */
+struct cl_wire_process {
+    struct cl_wire_head head;
+    uint64_t pseq;
+};
+struct cl_wire_policy {
+    struct cl_wire_head head;
+    uint64_t pseq;
+    uint32_t fd;
+    uint32_t policy;
+    uint64_t window;
 };
 
 /* CANCEL: the CREATE, START or EXEC with serial `target` is killed and answers ECANCELED, unless it is finished; the
@@ -218,7 +286,10 @@ enum cl_wire_state {
 #define CL_WIRE_RECORD_INIT 1u   /* init of its container */
 #define CL_WIRE_RECORD_SIGNAL 2u /* `status` is a signal number, else an exit code */
 #define CL_WIRE_RECORD_CORE 4u
-#define CL_WIRE_RECORD_OOM 8u /* killed, and the counter of its memory group had grown */
+#define CL_WIRE_RECORD_OOM 8u       /* killed, and the counter of its memory group had grown */
+#define CL_WIRE_RECORD_DRAINED 16u  /* since 3: its tapes have ended (always set at the exit of one without tapes) */
+#define CL_WIRE_RECORD_CAPTURED 32u /* since 3: it has a tape */
+#define CL_WIRE_RECORD_STDIN 64u    /* since 3: its stdin is a pipe that the keeper still holds open */
 
 /* One process, 64 bytes: what the keeper remembers until RELEASE. */
 struct cl_wire_record {
@@ -230,14 +301,39 @@ struct cl_wire_record {
     uint32_t flags;
     uint64_t exit_real_ns; /* CLOCK_REALTIME and CLOCK_BOOTTIME when it was reaped; 0 while it lives */
     uint64_t exit_boot_ns;
-    uint64_t order; /* of exits: 1, 2, 3, ... ; 0 while it lives */
-    uint64_t reserved;
+    uint64_t order;         /* of exits: 1, 2, 3, ... ; 0 while it lives */
+    uint64_t start_real_ns; /* since 3; when it was made */
 };
 _Static_assert(sizeof(struct cl_wire_record) == 64, "an exit costs 64 bytes");
 
 struct cl_wire_exit {
     struct cl_wire_head head;
     struct cl_wire_record record;
+};
+
+/* Where a tape ended. */
+struct cl_wire_end {
+    uint64_t position;
+    uint64_t lost;
+    uint32_t state; /* enum cl_tape_state; NONE: not captured */
+    uint32_t reserved;
+};
+
+/* Since 3. Of a captured process, once after its EXIT: every tape of it has ended. */
+struct cl_wire_drained {
+    struct cl_wire_head head;
+    uint64_t pseq;
+    struct cl_wire_end end[3]; /* by child descriptor */
+};
+
+/* Since 3. `size` bytes, a multiple of 8: the struct, the name, the tag, padding. */
+struct cl_wire_entry {
+    uint32_t size;
+    uint32_t name_size;
+    uint32_t tag_size;
+    uint32_t reserved;
+    struct cl_wire_record record;
+    struct cl_wire_end end[3];
 };
 
 /* Init has exited and nothing of the container lives any more (its exits were sent before). */
@@ -455,8 +551,10 @@ struct cl_wire_plan {
     uint32_t procs_fd; /* index of the container's own cgroup.procs, open for reading: who is in it when it has no pid
                         * namespace of its own; or CL_WIRE_NO_FD */
 
-    /* tests only: the set-up fails with ECANCELED when it comes to this step; stop_when is 1 before it, 2 after it, 0
-     * never */
+    /* tests only: what happens when the set-up comes to this step: 1 it fails with ECANCELED before it, 2 after it;
+     * since 3: 3 it halts before it, 4 after it (a WARNING with step "halt" and "<step> before" or "<step> after" as
+     * detail is sent, then nothing moves until somebody kills; at a step of the keeper's own that is the keeper); 0
+     * never. `cloister-keeper steps` lists them */
     cl_wire_str stop_step;
     uint32_t stop_when;
     uint32_t reserved2;
@@ -473,9 +571,34 @@ int cl_wire_plan_check(const void *data, size_t size, uint32_t kind, uint32_t fd
  * included. */
 int cl_wire_message_check(const void *data, size_t size, uint32_t fds);
 
+/*
+ * [any, pure] 0 if these entries and what goes with them are in range, for a request with `fds` descriptors; else
+ * -EBADMSG.
+ */
+int cl_wire_stdio_check(const struct cl_wire_stdio *stdio, const struct cl_wire_memo *memo, uint32_t fds);
+
+/*
+ * [any, pure] Walks the bytes that LIST gave, which are 8-byte aligned: 1 and the entry at *io_at (at first 0), which
+ * moves on; 0 at the end; -EBADMSG, and the rest is not to be trusted.
+ */
+int cl_wire_entry_next(const void *list, size_t size, size_t *io_at, const struct cl_wire_entry **ret_entry);
+
+/* Of an entry that cl_wire_entry_next has given. */
+static inline const uint8_t *cl_wire_entry_name(const struct cl_wire_entry *entry)
+{
+    return (const uint8_t *)(entry + 1);
+}
+
+static inline const uint8_t *cl_wire_entry_tag(const struct cl_wire_entry *entry)
+{
+    return cl_wire_entry_name(entry) + entry->name_size;
+}
+
 /* [any, pure] Bytes of one item of a section; of a message type's struct. 0 = unknown. */
 size_t cl_wire_section_item(uint32_t section);
 size_t cl_wire_message_size(uint32_t type);
+/* [any, pure] The same as a keeper of that version has it: never more. 0 = it does not know the type. */
+size_t cl_wire_size_at(uint32_t type, uint32_t version);
 
 /* [any, pure] Of a checked plan: the section's first item; a string. */
 static inline const void *cl_wire_items(const struct cl_wire_plan *plan, uint32_t section)
