@@ -16,6 +16,7 @@
 
 #include "core/config/config.h"
 #include "core/daemon/daemon.h"
+#include "core/daemon/lock.h"
 #include "core/error/error.h"
 #include "core/host/host.h"
 #include "core/inspect/check.h"
@@ -29,15 +30,19 @@ struct request {
     enum action action;
     const char *config; /* NULL = CL_CONFIG_PATH */
     const char *plugin; /* DUMP_PLUGIN */
+    uint64_t wait_ns;   /* SERVE */
 };
 
 static const char help[] =
-    "usage: cloisterd [--config FILE] [--check-config | --dump-config | --list-plugins | --dump-plugin NAME]\n"
+    "usage: cloisterd [--config FILE] [--wait-store[=SECONDS]]\n"
+    "       cloisterd [--config FILE] --check-config | --dump-config | --list-plugins | --dump-plugin NAME\n"
     "       cloisterd --version | --help\n"
     "\n"
     "Without an action, cloisterd serves what its configuration says, in the foreground.\n"
     "\n"
     "  --config FILE       read FILE and FILE.d/*.conf instead of " CL_CONFIG_PATH "\n"
+    "  --wait-store        where another daemon has the run directory or a store, wait until it has ended (at most\n"
+    "                      SECONDS) instead of refusing to start\n"
     "  --check-config      check the configuration, its plugins and their options; change nothing\n"
     "  --dump-config       print the configuration in force as key=value lines, each with its origin\n"
     "  --list-plugins      print one line for each plugin file of the search path\n"
@@ -64,6 +69,7 @@ static int parse_options(int argc, char **argv, struct request *ret)
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
+        {"wait-store", optional_argument, NULL, 'w'},
         {"check-config", no_argument, NULL, CHECK_CONFIG},
         {"dump-config", no_argument, NULL, DUMP_CONFIG},
         {"list-plugins", no_argument, NULL, LIST_PLUGINS},
@@ -79,10 +85,12 @@ static int parse_options(int argc, char **argv, struct request *ret)
             return usage("unknown option ", argv[optind - 1]);
         if (option == ':')
             return usage("a value is missing after ", argv[optind - 1]);
-        if (option == 'c') {
+        if (option == 'w' && cl_wait_parse(optarg, &request.wait_ns) < 0)
+            return usage("--wait-store expects whole seconds up to 1000000, not ", optarg);
+        if (option == 'c')
             request.config = optarg;
+        if (option == 'c' || option == 'w')
             continue;
-        }
         if (request.action != SERVE)
             return usage("only one action at a time, so not also ", argv[optind - 1]);
         request.action = (enum action)option;
@@ -90,6 +98,8 @@ static int parse_options(int argc, char **argv, struct request *ret)
     }
     if (optind < argc)
         return usage("unexpected argument ", argv[optind]);
+    if (request.wait_ns != CL_WAIT_NOT && request.action != SERVE)
+        return usage("--wait-store is for serving", "");
     *ret = request;
     return 0;
 }
@@ -149,7 +159,7 @@ static int act(const struct request *request, const struct cl_config *config, st
         assert(config); /* only looking at plugins does without one */
         cl_log_set_level(config->log_level);
         cl_log_set_timestamps(config->log_timestamps);
-        return cl_daemon_run(config, loader);
+        return cl_daemon_run(config, loader, request->wait_ns);
     }
 }
 

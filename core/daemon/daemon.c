@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The order of a daemon's life. Nothing outside the process changes before the whole configuration has been checked,
- * plugins included. Then, and the order is the point: the run directory says who we are; the zygote is forked while the
+ * plugins included. Then, and the order is the point: the run directory is ours alone (another daemon's end may be
+ * waited for, here and for its store's lease, while clients of sockets that were handed over wait in their backlog) and
+ * says who we are; the zygote is forked while the
  * process is still small and single-threaded; the fork filter closes that door; only then do plugins get instances.
  * Sockets listen before recovery, so that a client that connects meanwhile waits instead of being refused, and accept
  * after it.
@@ -12,14 +14,17 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "core/daemon/lock.h"
 #include "core/daemon/state.h"
 #include "core/error/error.h"
 #include "core/inspect/check.h"
 #include "core/log/log.h"
 #include "core/util/mem.h"
-#include "core/util/str.h"
+#include "core/util/time.h"
 #include "core/value/value.h"
 #include "core/zygote/fork_filter.h"
 
@@ -37,11 +42,29 @@ static void reset_signals(void)
     umask(077);
 }
 
+/* Environments of containers pass through our memory: it is never written to a core, nor read by who is not root. */
+static void keep_secrets(void)
+{
+    const struct rlimit none = {0, 0};
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+}
+
 static void on_signal(void *ctx, int signo)
 {
     struct cl_daemon *daemon = ctx;
+    bool again = ++daemon->signals > 1;
 
-    cl_log(CL_LOG_INFO, "daemon", "signal %d: draining, containers run on", signo);
+    if (again && daemon->phase == CL_PHASE_STOPPING) {
+        cl_log(CL_LOG_INFO, "daemon", "signal %d again: the drain ends now", signo);
+        cl_daemon_hurry(daemon);
+        return;
+    }
+    /* What has not been recovered is not known well enough to be stopped. */
+    daemon->stop_containers = daemon->config->on_sigterm == CL_ON_SIGTERM_STOP && daemon->phase == CL_PHASE_SERVING;
+    cl_log(CL_LOG_INFO, "daemon", "signal %d: draining, containers %s", signo,
+           daemon->stop_containers ? "are stopped then" : "run on");
     cl_daemon_stop(daemon, 0);
 }
 
@@ -96,57 +119,26 @@ static void on_settled(void *ctx, const struct cloister_error *err)
     }
 }
 
-static int remember_stores(struct cl_daemon *daemon, struct cloister_error *err)
-{
-    struct cl_str ids CL_STR_CLEANUP = CL_STR_INIT(4096);
-
-    for (size_t i = 0; i < daemon->config->persistence_count; i++)
-        if (daemon->stores[i])
-            cl_str_printf(&ids, "%s%s=%.*s", ids.size ? "," : "", daemon->config->persistence[i].name,
-                          CL_SV_ARG(cl_store_id(daemon->stores[i])));
-    if (ids.error)
-        return cl_error_set(err, CLOISTER_IO, -ids.error, "instance", "remember", "remember the open stores");
-    return cl_rundir_remember(&daemon->rundir, ids.data ? ids.data : "", err);
-}
-
 static int recover(struct cl_daemon *daemon, struct cloister_error *err)
 {
-    int r = remember_stores(daemon, err);
+    bool changed;
+    int r = cl_daemon_recall_stores(daemon, &changed, err);
 
+    if (r == 0 && changed)
+        cl_engine_stores_changed(daemon->engine);
     if (r == 0 && (r = cl_engine_recover(daemon->engine, on_settled, daemon)) < 0)
         return cl_error_set(err, CLOISTER_IO, -r, "engine", "recover", "recover sandboxes");
     return r;
 }
 
-static void on_store_open(void *ctx, const struct cloister_error *err, const struct cloister_store_result *result)
+void cl_daemon_opened(struct cl_daemon *daemon, const struct cloister_error *err)
 {
-    struct cl_daemon *daemon = ctx;
     struct cloister_error mine = CLOISTER_ERROR_INIT;
 
-    (void)result;
-    daemon->opening--;
-    if (daemon->phase != CL_PHASE_STARTING)
-        return;
     if (err)
         fail(daemon, err);
-    else if (daemon->opening == 0 && recover(daemon, &mine) < 0)
+    else if (recover(daemon, &mine) < 0)
         fail(daemon, &mine);
-}
-
-static int open_stores(struct cl_daemon *daemon, struct cloister_error *err)
-{
-    const struct cl_config *config = daemon->config;
-
-    for (size_t i = 0; i < config->persistence_count; i++) {
-        if (!daemon->stores[i])
-            continue;
-        int r = cl_store_open(daemon->stores[i], config->instance, config->state_dir, on_store_open, daemon);
-        if (r < 0)
-            return cl_error_set(err, CLOISTER_IO, -r, config->persistence[i].name, "open", "open store '%s'",
-                                config->persistence[i].name);
-        daemon->opening++;
-    }
-    return daemon->opening == 0 ? recover(daemon, err) : 0;
 }
 
 static int make_rooms(struct cl_daemon *daemon, struct cloister_error *err)
@@ -159,6 +151,9 @@ static int make_rooms(struct cl_daemon *daemon, struct cloister_error *err)
         .boot_id = daemon->rundir.boot_id,
         .cookie = daemon->rundir.cookie,
         .profile_paths = daemon->config->profile_path,
+        .old_cookie = daemon->rundir.old_cookie,
+        .orphans_report = daemon->config->orphans_report,
+        .recover_ns = daemon->config->recover_ms * CL_NS_PER_MS,
     };
 
     int r = cl_engine_new(&args, &daemon->engine);
@@ -198,7 +193,13 @@ static void fill_host(struct cl_daemon *daemon)
 
 static int start(struct cl_daemon *daemon, struct cloister_error *err)
 {
-    int r = cl_rundir_open(daemon->config->run_dir, daemon->config->state_dir, &daemon->rundir, err);
+    const struct cl_rundir_args args = {
+        .run_dir = daemon->config->run_dir,
+        .state_dir = daemon->config->state_dir,
+        .boot_id_file = daemon->config->boot_id_file,
+        .wait_until = daemon->wait_until,
+    };
+    int r = cl_rundir_open(&args, &daemon->rundir, err);
 
     if (r == 0 && daemon->config->isolation_count > 0)
         r = cl_zygote_start(daemon->config->keeper, &daemon->zygote, err);
@@ -214,14 +215,28 @@ static int start(struct cl_daemon *daemon, struct cloister_error *err)
     if (r == 0)
         r = cl_daemon_listen(daemon, err);
     if (r == 0)
-        r = open_stores(daemon, err);
+        r = cl_daemon_open_stores(daemon, err);
     return r;
 }
 
-int cl_daemon_run(const struct cl_config *config, struct cl_loader *loader)
+/* What can be known to be wrong before anything has been done. */
+static int check(struct cl_daemon *daemon, struct cl_loader *loader, struct cloister_error *err)
+{
+    int r = cl_handed_take(&daemon->handed, err);
+
+    if (r < 0)
+        return r;
+    if (cl_registry_new(loader, cl_host_fill, &daemon->host, &daemon->registry) < 0)
+        return cl_error_set(err, CLOISTER_LIMIT, ENOMEM, NULL, "memory", "make the plugin registry");
+    daemon->host.registry = daemon->registry;
+    return cl_check_config(daemon->config, daemon->registry, err);
+}
+
+int cl_daemon_run(const struct cl_config *config, struct cl_loader *loader, uint64_t wait_ns)
 {
     struct cl_daemon daemon = {.config = config, .rundir = {.dir_fd = -1, .lock_fd = -1}};
     struct cloister_error err = CLOISTER_ERROR_INIT;
+    int r;
 
     daemon.host = (struct cl_host){
         .instance = config->instance,
@@ -235,18 +250,19 @@ int cl_daemon_run(const struct cl_config *config, struct cl_loader *loader)
         .iso = &cl_engine_iso_api,
         .store = &cl_store_api,
     };
-    cl_log_set_level(config->log_level);
-    cl_log_set_timestamps(config->log_timestamps);
-    if (cl_registry_new(loader, cl_host_fill, &daemon.host, &daemon.registry) < 0)
-        return CL_EXIT_FAILURE;
-    daemon.host.registry = daemon.registry;
-    if (cl_check_config(config, daemon.registry, &err) < 0) {
+    if (check(&daemon, loader, &err) < 0) {
         cl_log_error(CL_LOG_ERROR, "daemon", &err, "check config");
         daemon.registry = cl_registry_free(daemon.registry);
+        cl_handed_free(&daemon.handed);
         return CL_EXIT_CONFIG;
     }
+    daemon.wait_until = wait_ns == CL_WAIT_NOT || wait_ns == CL_WAIT_FOR_EVER ? wait_ns : cl_mono_ns() + wait_ns;
     reset_signals();
-    if (start(&daemon, &err) < 0)
+    keep_secrets();
+    r = start(&daemon, &err);
+    if (r == -ECANCELED) /* told to stop while it waited */
+        cl_daemon_stop(&daemon, 0);
+    else if (r < 0)
         fail(&daemon, &err);
     if (daemon.loop && daemon.phase != CL_PHASE_STOPPED)
         cl_loop_run(daemon.loop);

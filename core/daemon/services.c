@@ -38,7 +38,8 @@ static int create_backends(struct cl_daemon *daemon, struct cloister_error *err)
         int r = create_instance(daemon, CLOISTER_KIND_PERSISTENCE, entry->name, entry, &instance, err);
         if (r < 0)
             return r;
-        if (instance && cl_store_new(daemon->loop, instance, &daemon->stores[i]) < 0)
+        daemon->stores[i] = (struct cl_daemon_store){.daemon = daemon, .name = entry->name};
+        if (instance && cl_store_new(daemon->loop, instance, &daemon->stores[i].store) < 0)
             return no_memory(err, "store");
     }
     for (size_t i = 0; i < config->isolation_count; i++) {
@@ -63,7 +64,7 @@ static void deliver(void *ctx, const struct cloister_event *event)
 
 static struct cl_store *store_of(const struct cl_daemon *daemon, const struct cl_config_service *service)
 {
-    return daemon->stores[service->persistence - daemon->config->persistence];
+    return daemon->stores[service->persistence - daemon->config->persistence].store;
 }
 
 static int create_service(struct cl_daemon *daemon, const struct cl_config_service *service, struct cloister_error *err)
@@ -150,6 +151,7 @@ static int listen_on(struct cl_daemon *daemon, const struct cl_config_service *s
     CL_FREE struct cl_access_rule *rules = cl_calloc(listen->access_count + 1, sizeof(*rules));
     struct cl_listen_args args = {
         .address = listen->address,
+        .handed = &daemon->handed,
         .mode = listen->mode,
         .group = listen->group,
         .max_connections = listen->connections,
@@ -188,11 +190,13 @@ int cl_daemon_listen(struct cl_daemon *daemon, struct cloister_error *err)
         for (size_t j = 0; personality && j < service->listen_count; j++) {
             int r = listen_on(daemon, service, j, personality, err);
             if (r < 0) {
+                cl_config_wrap_listen(daemon->config, &service->listen[j], err);
                 cl_error_wrap(err, "listen for service '%s'", service->name);
                 return r;
             }
         }
     }
+    cl_handed_drop(&daemon->handed);
     return 0;
 }
 

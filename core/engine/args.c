@@ -5,19 +5,22 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include "core/engine/label.h"
 #include "core/error/error.h"
+#include "core/util/time.h"
 #include "core/value/value.h"
 
 #define NAME_MAX_BYTES 255u
 #define CID_MAX 64u
 #define SPEC_MAX (512u * 1024u)
 #define PATH_MAX_BYTES 4095u
-#define LABELS_MAX (512u * 1024u)
-#define LABEL_COUNT_MAX 1024u
 #define ENV_COUNT_MAX 65536u
 #define ENV_MAX (2u * 1024u * 1024u)
 #define TAG_MAX 1024u
 #define STDIO_MAX 64u
+#define PIPES_MAX 3u /* stdin, and the outputs that a process's tape has room for */
+#define WINDOW_MAX (16u * 1024u * 1024u)
+#define DRAIN_MAX (3600u * CL_NS_PER_S)
 #define COMM_MAX 15u
 
 #define ROOTFS_FLAGS (CLOISTER_ROOTFS_WRITABLE | CLOISTER_ROOTFS_IDMAP)
@@ -47,6 +50,22 @@ int cl_args_text(struct cloister_sv text, const char *where, uint64_t max, struc
     return 0;
 }
 
+int cl_args_window(uint64_t window, struct cloister_error *err)
+{
+    return window <= WINDOW_MAX
+               ? 0
+               : cl_error_set(err, CLOISTER_INVALID, 0, "window", NULL, "window has %llu bytes, at most %u are allowed",
+                              (unsigned long long)window, WINDOW_MAX);
+}
+
+int cl_args_record(struct cloister_sv data, struct cloister_error *err)
+{
+    if (data.size > CLOISTER_RECORD_BYTES_MAX)
+        return cl_error_set(err, CLOISTER_TOO_BIG, 0, "record", NULL, "the record has more than %u bytes",
+                            CLOISTER_RECORD_BYTES_MAX);
+    return cl_args_text(data, "record", CLOISTER_RECORD_BYTES_MAX, err);
+}
+
 /* A text that becomes a C string somewhere. */
 static int check_word(struct cloister_sv text, const char *where, uint64_t max, struct cloister_error *err)
 {
@@ -66,8 +85,16 @@ struct cloister_sv cl_args_cid(struct cloister_sv cid)
     return cid.size ? cid : CLOISTER_SV("main");
 }
 
+int cl_args_name(struct cloister_sv name, struct cloister_error *err)
+{
+    int r = check_word(name, "name", NAME_MAX_BYTES, err);
+    if (r == 0 && name.size && memchr(name.data, '/', name.size))
+        r = invalid(err, "name", "holds a '/'");
+    return r;
+}
+
 /* Part of record kinds and perhaps of paths. */
-static int check_cid(struct cloister_sv cid, struct cloister_error *err)
+int cl_args_check_cid(struct cloister_sv cid, struct cloister_error *err)
 {
     int r = check_word(cid, "cid", CID_MAX, err);
     for (uint64_t i = 0; r == 0 && i < cid.size; i++) {
@@ -81,8 +108,23 @@ static int check_cid(struct cloister_sv cid, struct cloister_error *err)
 
 /* ---- stdio ---- */
 
+static int check_pipe(const struct cloister_stdio *entry, uint64_t index, uint64_t capabilities,
+                      struct cloister_error *err)
+{
+    if (!(capabilities & CLOISTER_ISO_TAPE))
+        return unsupported(err, "stdio PIPE");
+    if (index >= PIPES_MAX)
+        return invalid(err, "stdio", "has a PIPE that is not descriptor 0, 1 or 2");
+    if (entry->policy > CLOISTER_POLICY_DISCARD)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "stdio", NULL, "stdio has unknown policy %u", entry->policy);
+    if (entry->reserved32 || entry->reserved[0] || entry->reserved[1] ||
+        (index == 0 && (entry->window || entry->policy)))
+        return invalid(err, "stdio", "has a member that does not belong to its kind");
+    return cl_args_window(entry->window, err);
+}
+
 static int check_entry(const struct cloister_stdio *entry, uint64_t index, const struct cloister_stdio *all,
-                       struct cloister_error *err)
+                       uint64_t capabilities, struct cloister_error *err)
 {
     switch (entry->kind) {
     case CLOISTER_STDIO_NULL:
@@ -102,7 +144,7 @@ static int check_entry(const struct cloister_stdio *entry, uint64_t index, const
     case CLOISTER_STDIO_SOCKET:
         return unsupported(err, "stdio SOCKET");
     case CLOISTER_STDIO_PIPE:
-        return unsupported(err, "stdio PIPE");
+        return check_pipe(entry, index, capabilities, err);
     case CLOISTER_STDIO_PTY:
         return unsupported(err, "stdio PTY");
     default:
@@ -128,7 +170,7 @@ static int copy_stdio(struct cl_operation *operation, const struct cloister_stdi
     if (operation->arena.failed)
         return cl_args_no_memory(err);
     for (uint64_t i = 0; i < count; i++) {
-        int r = check_entry(&copy[i], i, copy, err);
+        int r = check_entry(&copy[i], i, copy, capabilities, err);
         if (r < 0)
             return r;
     }
@@ -196,6 +238,10 @@ static const struct cloister_process_args *copy_process(struct cl_operation *ope
         (void)cl_error_set(err, CLOISTER_INVALID, 0, "session", NULL, "session has unknown kind %u", copy->session);
         return NULL;
     }
+    if (copy->drain_idle > DRAIN_MAX || copy->drain_max > DRAIN_MAX) {
+        (void)invalid(err, "drain_max", "is more than an hour");
+        return NULL;
+    }
     struct cloister_process_args source = *copy;
     if (cl_args_text(copy->oci, "process", SPEC_MAX, err) < 0 || check_oci_process(copy->oci, err) < 0 ||
         cl_args_text(copy->tag, "tag", TAG_MAX, err) < 0 || copy_env(operation, &source, &copy->env, err) < 0 ||
@@ -239,7 +285,7 @@ static int check_container(const struct cloister_container_args *container, uint
         return unsupported(err, "a root file system that is not a directory");
     if (container->rootfs_flags & ~ROOTFS_FLAGS || container->reserved)
         return invalid(err, "rootfs_flags", "has an unknown bit");
-    int r = check_cid(container->cid, err);
+    int r = cl_args_check_cid(container->cid, err);
     r = r ? r : check_word(container->pause_comm, "pause_comm", COMM_MAX, err);
     r = r ? r : check_word(container->rootfs, "rootfs", PATH_MAX_BYTES, err);
     r = r ? r : cl_args_text(container->spec, "spec", SPEC_MAX, err);
@@ -278,23 +324,21 @@ static int copy_labels(struct cl_operation *operation, struct cloister_sandbox_c
                        struct cloister_error *err)
 {
     const uint64_t least = offsetof(struct cloister_label, reserved);
-    if (copy->label_count > LABEL_COUNT_MAX || (copy->label_count && (!copy->labels || copy->label_size < least)))
+    if (copy->label_count > CL_LABEL_COUNT_MAX || (copy->label_count && (!copy->labels || copy->label_size < least)))
         return invalid(err, "labels", "is not a list of at most 1024 labels");
     struct cloister_label *labels =
         cl_arena_array(&operation->arena, copy->labels, copy->label_count, copy->label_size, sizeof(*labels));
     uint64_t total = 0;
     for (uint64_t i = 0; labels && i < copy->label_count; i++) {
         struct cloister_label *label = &labels[i];
-        if (cl_args_text(label->key, "label", LABELS_MAX, err) < 0 ||
-            cl_args_text(label->value, "label", LABELS_MAX, err) < 0)
+        if (cl_label_check(label->key, label->value, label->flags, err) < 0)
             return -EINVAL;
-        if (!label->key.size || !cl_sv_utf8(label->key) || !cl_sv_utf8(label->value) || cl_sv_has_nul(label->key) ||
-            cl_sv_has_nul(label->value) || label->reserved[0] || label->reserved[1])
-            return invalid(err, "label", "is not a key and a value of UTF-8 text");
-        total += label->key.size + label->value.size + 8;
-        if (total > LABELS_MAX)
+        if (label->reserved32 || label->reserved[0])
+            return invalid(err, "label", "has a reserved member that is not 0");
+        total += cl_label_weight(label->key, label->value);
+        if (total > CL_LABELS_MAX)
             return cl_error_set(err, CLOISTER_TOO_BIG, 0, "labels", NULL, "the labels have more than %u bytes",
-                                LABELS_MAX);
+                                CL_LABELS_MAX);
         for (uint64_t k = 0; k < i; k++)
             if (cl_sv_eq(labels[k].key, label->key))
                 return invalid(err, "label", "is named twice");
@@ -315,17 +359,13 @@ const struct cloister_sandbox_create_args *cl_args_create(struct cl_operation *o
         (void)cl_args_no_memory(err);
         return NULL;
     }
-    int r = 0;
-    if (copy->flags & CLOISTER_SANDBOX_PROVISIONAL)
-        r = unsupported(err, "PROVISIONAL");
-    if (r == 0 && copy->flags)
-        r = invalid(err, "flags", "has an unknown bit");
-    r = r ? r : check_word(copy->name, "name", NAME_MAX_BYTES, err);
-    if (r == 0 && copy->name.size && memchr(copy->name.data, '/', copy->name.size))
-        r = invalid(err, "name", "holds a '/'");
+    int r = copy->flags & ~CLOISTER_SANDBOX_PROVISIONAL ? invalid(err, "flags", "has an unknown bit") : 0;
+    r = r ? r : cl_args_name(copy->name, err);
+    r = r ? r : cl_args_record(copy->record, err);
     r = r ? r : copy_labels(operation, copy, err);
     if (r < 0)
         return NULL;
+    copy->record = cl_arena_sv(&operation->arena, copy->record);
     copy->name = cl_arena_sv(&operation->arena, copy->name);
     copy->isolation = cl_arena_sv(&operation->arena, copy->isolation);
     if (copy->container) {
@@ -367,7 +407,7 @@ const struct cloister_exec_args *cl_args_exec(struct cl_operation *operation, co
         (void)cl_args_no_memory(err);
         return NULL;
     }
-    int r = copy->flags ? invalid(err, "flags", "has an unknown bit") : 0;
+    int r = copy->flags & ~CLOISTER_EXEC_ENV_FROM_CONTAINER ? invalid(err, "flags", "has an unknown bit") : 0;
     r = r ? r : check_word(copy->name, "name", NAME_MAX_BYTES, err);
     if (r < 0)
         return NULL;
@@ -380,4 +420,58 @@ const struct cloister_exec_args *cl_args_exec(struct cl_operation *operation, co
     if (operation->arena.failed)
         (void)cl_args_no_memory(err);
     return operation->arena.failed ? NULL : copy;
+}
+
+/* ---- an exec with the container's environment ---- */
+
+static struct cloister_sv variable(struct cloister_sv entry)
+{
+    const char *equals = memchr(entry.data, '=', entry.size);
+    return cl_sv(entry.data, equals ? (uint64_t)(equals - entry.data) : entry.size);
+}
+
+/* A map: tens of thousands of entries on each side are legal. */
+static int name_all(struct cl_map *names, const struct cloister_process_args *process)
+{
+    for (uint64_t i = 0; i < process->env_count; i++) {
+        int r = cl_map_put(names, variable(process->env[i]), names);
+        if (r < 0 && r != -EEXIST)
+            return r;
+    }
+    return 0;
+}
+
+const struct cloister_exec_args *cl_args_exec_in(struct cl_operation *operation, const struct cloister_exec_args *exec,
+                                                 const struct cloister_sv *env, uint64_t count,
+                                                 struct cloister_error *err)
+{
+    struct cl_arena *arena = &operation->arena;
+    struct cl_map names = CL_MAP_INIT;
+    struct cloister_exec_args *copy = cl_arena_struct(arena, exec, sizeof(*copy));
+    struct cloister_process_args *process = cl_arena_struct(arena, exec->process, sizeof(*process));
+    struct cloister_sv *all = cl_arena_alloc(arena, count + exec->process->env_count + 1, sizeof(*all));
+    int r = arena->failed ? -ENOMEM : name_all(&names, process);
+    uint64_t used = 0, total = 0;
+    for (uint64_t i = 0; r == 0 && i < count + process->env_count; i++) {
+        struct cloister_sv entry = i < count ? env[i] : process->env[i - count];
+        if (i < count && cl_map_get(&names, variable(entry)))
+            continue;
+        all[used++] = entry;
+        total += entry.size + 1;
+    }
+    cl_map_free(&names);
+    if (r < 0) {
+        (void)cl_args_no_memory(err);
+        return NULL;
+    }
+    if (total > ENV_MAX || used > ENV_COUNT_MAX) {
+        (void)cl_error_set(err, CLOISTER_TOO_BIG, 0, "env", NULL, "env and the container's have more than %u bytes",
+                           ENV_MAX);
+        return NULL;
+    }
+    process->env = all;
+    process->env_count = used;
+    copy->process = process;
+    copy->flags = 0; /* done: isolation has nothing to add */
+    return copy;
 }

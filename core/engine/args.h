@@ -15,10 +15,21 @@ const struct cloister_container_start_args *cl_args_start(struct cl_operation *o
                                                           uint64_t capabilities, struct cloister_error *err);
 const struct cloister_exec_args *cl_args_exec(struct cl_operation *operation, const struct cloister_exec_args *from,
                                               uint64_t capabilities, struct cloister_error *err);
+/* A copy whose environment begins with `env` (count entries), where the copy has none of the same name. */
+const struct cloister_exec_args *cl_args_exec_in(struct cl_operation *operation, const struct cloister_exec_args *exec,
+                                                 const struct cloister_sv *env, uint64_t count,
+                                                 struct cloister_error *err);
 /* 0, or negative with err INVALID: longer than max, or no memory behind it. */
 int cl_args_text(struct cloister_sv text, const char *where, uint64_t max, struct cloister_error *err);
 int cl_args_signal(uint32_t number, const char *where, struct cloister_error *err);
+/* Of captured output, in bytes. */
+int cl_args_window(uint64_t window, struct cloister_error *err);
+/* A service's own record: TOO_BIG. */
+int cl_args_record(struct cloister_sv data, struct cloister_error *err);
 int cl_args_no_memory(struct cloister_error *err);
 struct cloister_sv cl_args_cid(struct cloister_sv cid);
+/* 0, or negative with err INVALID. Empty is fine. */
+int cl_args_check_cid(struct cloister_sv cid, struct cloister_error *err);
+int cl_args_name(struct cloister_sv name, struct cloister_error *err);
 
 #endif

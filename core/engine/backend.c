@@ -14,6 +14,9 @@ static void keep_result(struct cl_arena *arena, void *data)
     result->sandbox = cl_arena_sv(arena, result->sandbox);
     result->json = cl_arena_sv(arena, result->json);
     result->home = cl_arena_sv(arena, result->home);
+    result->outputs =
+        cl_arena_array(arena, result->outputs, result->output_count, result->output_size, sizeof(*result->outputs));
+    result->output_size = sizeof(*result->outputs);
 }
 
 static void log_missing(const struct cl_instance *instance, const struct cloister_iso_probe *probe)
@@ -27,39 +30,99 @@ static void log_missing(const struct cl_instance *instance, const struct cloiste
     }
 }
 
+static struct cl_backend *find(const struct cl_list *backends, struct cloister_sv name)
+{
+    CL_LIST_FOREACH(node, backends)
+    {
+        struct cl_backend *backend = CL_CONTAINER(node, struct cl_backend, node);
+        if (cl_sv_is(name, backend->instance->name))
+            return backend;
+    }
+    return NULL;
+}
+
+static struct cl_backend *backend_new(struct cl_engine *engine, struct cl_instance *isolation)
+{
+    struct cl_backend *backend = cl_new(struct cl_backend);
+    if (!backend)
+        return NULL;
+    cl_list_init(&backend->node);
+    backend->engine = engine;
+    backend->instance = isolation;
+    backend->vtable = &isolation->vtable->isolation;
+    if (cl_calls_init(&backend->calls, engine->loop, CL_ENGINE_AREA, isolation->label, sizeof(struct cloister_result),
+                      keep_result) < 0) {
+        cl_backend_free(backend);
+        return NULL;
+    }
+    return backend;
+}
+
 int cl_engine_add_isolation(struct cl_engine *engine, struct cl_instance *isolation, struct cloister_error *err)
 {
     struct cloister_iso_probe probe = {CLOISTER_INIT(struct cloister_iso_probe)};
-    const struct cloister_isolation *vtable = &isolation->vtable->isolation;
-    if (vtable->probe(isolation->self, &probe, err) != 0) {
+    if (isolation->vtable->isolation.probe(isolation->self, &probe, err) != 0) {
         cl_error_wrap(err, "%s cannot work on this machine", isolation->label);
         return err && err->os_errno ? -err->os_errno : -EIO;
     }
     log_missing(isolation, &probe);
-    struct cl_backend *backend = cl_new(struct cl_backend);
+    struct cl_backend *backend = backend_new(engine, isolation);
     if (!backend)
         return cl_error_set(err, CLOISTER_INTERNAL, ENOMEM, isolation->name, "isolation", "%s", isolation->label);
-    cl_list_init(&backend->node);
-    backend->engine = engine;
-    backend->instance = isolation;
-    backend->vtable = vtable;
     backend->capabilities = probe.capabilities;
     backend->max_sandboxes = probe.max_sandboxes;
-    int r = cl_calls_init(&backend->calls, engine->loop, CL_ENGINE_AREA, isolation->label,
-                          sizeof(struct cloister_result), keep_result);
-    if (r < 0) {
-        cl_backend_free(backend);
-        return cl_error_set(err, CLOISTER_INTERNAL, r, isolation->name, "isolation", "%s", isolation->label);
-    }
     cl_list_append(&engine->backends, &backend->node);
     isolation->engine_room = backend;
     return 0;
+}
+
+static void ghost_free(struct cl_instance *instance)
+{
+    if (!instance)
+        return;
+    free(instance->name);
+    free(instance->label);
+    free(instance);
+}
+
+/* An instance that has a name and not one slot. */
+static struct cl_instance *ghost_new(struct cloister_sv name)
+{
+    static const union cl_vtable nothing;
+    struct cl_instance *instance = cl_new(struct cl_instance);
+    if (!instance)
+        return NULL;
+    instance->vtable = &nothing;
+    instance->name = cl_sv_dup(name.size ? name : CLOISTER_SV(""));
+    instance->label = cl_asprintf("isolation '%.*s' (not in the config)", CL_SV_ARG(name));
+    if (instance->name && instance->label)
+        return instance;
+    ghost_free(instance);
+    return NULL;
+}
+
+struct cl_backend *cl_backend_ghost(struct cl_engine *engine, struct cloister_sv name)
+{
+    struct cl_backend *backend = find(&engine->ghost_backends, name);
+    if (backend)
+        return backend;
+    struct cl_instance *instance = ghost_new(name);
+    backend = instance ? backend_new(engine, instance) : NULL;
+    if (!backend) {
+        ghost_free(instance);
+        return NULL;
+    }
+    backend->ghost = true;
+    cl_list_append(&engine->ghost_backends, &backend->node);
+    return backend;
 }
 
 void cl_backend_free(struct cl_backend *backend)
 {
     cl_calls_close(&backend->calls);
     cl_list_remove(&backend->node);
+    if (backend->ghost)
+        ghost_free(backend->instance);
     free(backend);
 }
 
@@ -70,13 +133,7 @@ struct cl_backend *cl_backend_of(const struct cl_instance *instance)
 
 struct cl_backend *cl_backend_lookup(const struct cl_engine *engine, struct cloister_sv name)
 {
-    CL_LIST_FOREACH(node, &engine->backends)
-    {
-        struct cl_backend *backend = CL_CONTAINER(node, struct cl_backend, node);
-        if (cl_sv_is(name, backend->instance->name))
-            return backend;
-    }
-    return NULL;
+    return find(&engine->backends, name);
 }
 
 /* ---- upcalls ---- */
@@ -111,7 +168,7 @@ static void upcall_orphan(const struct cloister_host *host, struct cloister_sv s
 {
     struct cl_backend *backend = caller(host);
     if (backend)
-        cl_recovery_orphan(backend, sandbox, kind, name, removed != 0);
+        cl_sweep_orphan(backend, sandbox, kind, name, removed != 0);
 }
 
 static void upcall_warning(const struct cloister_host *host, struct cloister_sv sandbox, struct cloister_sv json_path,

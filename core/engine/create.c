@@ -11,7 +11,10 @@
 #include "core/engine/api.h"
 #include "core/engine/args.h"
 #include "core/engine/ending.h"
+#include "core/engine/label.h"
 #include "core/engine/operation.h"
+#include "core/engine/record_put.h"
+#include "core/engine/runfile.h"
 #include "core/error/error.h"
 #include "core/log/log.h"
 #include "core/util/time.h"
@@ -107,7 +110,8 @@ static void on_intent(void *ctx, const struct cloister_error *err)
         fail(operation, err);
         return;
     }
-    if (cl_sandbox_make_run_dir(sandbox, &own) < 0) {
+    if (cl_sandbox_make_run_dir(sandbox, &own) < 0 ||
+        cl_runfile_create(sandbox, operation->args.create->container, &own) < 0) {
         fail(operation, &own);
         return;
     }
@@ -129,12 +133,20 @@ static void begin(struct cl_operation *operation)
 {
     if (give_up(operation))
         return;
-    cl_journal_write(operation->sandbox, CREATE_RECORDS, CLOISTER_DURABLE_POWER, &operation->journal, on_intent,
-                     operation);
+    if (operation->engine->sweeping) {
+        cl_list_append(&operation->engine->parked, &operation->waiting);
+        return;
+    }
+    cl_journal_write(operation->sandbox, CREATE_RECORDS | (operation->sandbox->svc.data ? CL_RECORD_SVC : 0),
+                     CLOISTER_DURABLE_POWER, &operation->journal, on_intent, operation);
 }
 
 static void cancel(struct cl_operation *operation)
 {
+    if (!cl_list_empty(&operation->waiting)) {
+        cl_list_remove(&operation->waiting); /* parked */
+        cl_operation_turn(operation);
+    }
     cl_operation_cancel_call(operation); /* between two steps there is no call: the next step looks */
 }
 
@@ -155,6 +167,8 @@ static int make_container(struct cl_operation *operation, struct cloister_error 
     int r = cl_container_new(operation->sandbox, args->cid, args->rootfs, &operation->container);
     if (r == 0)
         r = cl_process_new(operation->container, cl_sv(NULL, 0), true, &operation->process);
+    if (r == 0 && args->process)
+        r = cl_process_describe(operation->process, args->process);
     if (r < 0)
         return cl_args_no_memory(err);
     operation->container->init = operation->process;
@@ -179,19 +193,15 @@ static int make_plan(struct cl_operation *operation, struct cloister_error *err)
     return sandbox->arena.failed ? cl_args_no_memory(err) : 0;
 }
 
-static int keep_labels(struct cl_operation *operation, struct cloister_error *err)
+static int keep_properties(struct cl_operation *operation, struct cloister_error *err)
 {
     const struct cloister_sandbox_create_args *args = operation->args.create;
     struct cl_sandbox *sandbox = operation->sandbox;
-    struct cl_arena *arena = &sandbox->arena;
-    sandbox->labels =
-        cl_arena_array(arena, args->labels, args->label_count, sizeof(*args->labels), sizeof(*sandbox->labels));
-    sandbox->label_count = args->label_count;
-    for (size_t i = 0; sandbox->labels && i < sandbox->label_count; i++) {
-        sandbox->labels[i].key = cl_arena_sv(arena, args->labels[i].key);
-        sandbox->labels[i].value = cl_arena_sv(arena, args->labels[i].value);
-    }
-    return arena->failed ? cl_args_no_memory(err) : 0;
+    int r = args->record.size ? cl_sandbox_set_svc(sandbox, args->record) : 0;
+    for (uint64_t i = 0; r == 0 && i < args->label_count; i++)
+        r = cl_label_set(sandbox, args->labels[i].key, args->labels[i].value, args->labels[i].flags);
+    sandbox->secrets_known = true;
+    return r < 0 ? cl_args_no_memory(err) : 0;
 }
 
 static struct cl_backend *choose_backend(const struct cl_service *service, struct cloister_sv name,
@@ -222,9 +232,10 @@ static int prepare(struct cl_operation *operation, const struct cloister_sandbox
         return r;
     operation->sandbox = cl_sandbox_ref(sandbox);
     operation->backend = backend;
+    sandbox->uncommitted = operation->args.create->flags & CLOISTER_SANDBOX_PROVISIONAL;
     cl_list_append(&sandbox->operations, &operation->in_sandbox);
     r = make_container(operation, err);
-    r = r ? r : keep_labels(operation, err);
+    r = r ? r : keep_properties(operation, err);
     r = r ? r : make_plan(operation, err);
     if (r < 0)
         cl_sandbox_forget(sandbox);

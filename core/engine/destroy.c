@@ -9,16 +9,12 @@ static void begin(struct cl_operation *operation)
     cl_ending_join(operation);
 }
 
-/* One-way: only the waiter is lost. */
-static void cancel(struct cl_operation *operation)
-{
-    struct cloister_error err = CLOISTER_ERROR_INIT;
-    (void)cl_error_set(&err, CLOISTER_CANCELLED, 0, NULL, NULL, "nobody waits for it any more; it goes on");
-    cl_operation_answer(operation, &err, NULL);
-}
-
-static const struct cl_operation_class class = {
-    .name = "sandbox_destroy", .verb = "destroy sandbox", .begin = begin, .cancel = cancel, .one_way = true};
+static const struct cl_operation_class class = {.name = "sandbox_destroy",
+                                                .verb = "destroy sandbox",
+                                                .begin = begin,
+                                                .cancel = cl_operation_leave_it,
+                                                .one_way = true,
+                                                .on_unknown = true};
 
 static const struct cl_container *running(const struct cl_sandbox *sandbox)
 {
@@ -33,9 +29,12 @@ static const struct cl_container *running(const struct cl_sandbox *sandbox)
 
 static int check(const struct cl_sandbox *sandbox, uint32_t flags, struct cloister_error *err)
 {
-    const uint32_t known = CLOISTER_DESTROY_REFUSE_IF_BUSY | CLOISTER_DESTROY_REFUSE_IF_RUNNING;
+    const uint32_t known =
+        CLOISTER_DESTROY_REFUSE_IF_BUSY | CLOISTER_DESTROY_REFUSE_IF_RUNNING | CLOISTER_DESTROY_FORCE;
     if (flags & ~known)
         return cl_error_set(err, CLOISTER_INVALID, 0, "flags", NULL, "flags has an unknown bit");
+    if (sandbox->unknown && !(flags & CLOISTER_DESTROY_FORCE))
+        return cl_operation_refuse_unknown(sandbox, err);
     if (flags & CLOISTER_DESTROY_REFUSE_IF_BUSY && cl_order_busy(sandbox))
         return cl_error_set(err, CLOISTER_BUSY, 0, cl_order_holder(sandbox), NULL, "'%s' is under way",
                             cl_order_holder(sandbox));
@@ -55,14 +54,8 @@ cloister_op cl_api_sandbox_destroy(const struct cloister_host *host, const struc
 {
     struct cloister_sandbox_destroy_args copy;
     cl_struct_copy(&copy, sizeof(copy), args);
-    struct cl_service *service = cl_service_of(host);
-    struct cl_sandbox *sandbox = cl_sandbox_find(service, copy.sandbox, true, err);
-    struct cl_operation *operation = sandbox ? cl_operation_new(service, &class, sandbox, done, ctx, err) : NULL;
-    if (!operation)
-        return 0;
-    if (check(sandbox, copy.flags, err) < 0) {
-        cl_operation_wrap(operation, err);
-        return cl_operation_drop(operation);
-    }
-    return cl_operation_start(operation, copy.deadline, CL_CLAIM_NONE);
+    struct cl_operation *operation = cl_operation_ask(host, &class, copy.sandbox, true, done, ctx, err);
+    return operation ? cl_operation_prepared(operation, check(operation->sandbox, copy.flags, err), copy.deadline,
+                                             CL_CLAIM_NONE, err)
+                     : 0;
 }

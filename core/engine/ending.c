@@ -33,7 +33,7 @@ static void fail(struct cl_sandbox *sandbox, const struct cloister_error *err)
 {
     struct cl_ending *ending = &sandbox->ending;
     ending->step = CL_ENDING_NONE;
-    sandbox->state = CLOISTER_SANDBOX_DESTROYING;
+    sandbox->state = sandbox->unknown ? CLOISTER_SANDBOX_UNKNOWN : CLOISTER_SANDBOX_DESTROYING;
     sandbox->failure = *err;
     if (cl_list_empty(&ending->joined))
         cl_log_error(CL_LOG_WARN, CL_ENGINE_AREA, err, "remove what is left of sandbox %s", sandbox->id);
@@ -106,7 +106,10 @@ static void remove_rest(struct cl_sandbox *sandbox)
         return;
     }
     sandbox->ending.step = CL_ENDING_STORE;
-    cl_journal_remove(sandbox, &sandbox->ending.journal, on_removed, sandbox);
+    if (sandbox->store)
+        cl_journal_remove(sandbox, &sandbox->ending.journal, on_removed, sandbox);
+    else
+        on_removed(sandbox, NULL);
 }
 
 static void on_destroyed(void *ctx, const struct cloister_error *err, const void *data)
@@ -127,7 +130,10 @@ static void on_settled(void *ctx)
     struct cl_sandbox *sandbox = ctx;
     struct cl_ending *ending = &sandbox->ending;
     struct cl_backend *backend = sandbox->backend;
-    if (!sandbox->made) {
+    if (!sandbox->made || backend->ghost) {
+        if (backend->ghost)
+            cl_log(CL_LOG_WARN, CL_ENGINE_AREA, CL_SANDBOX_LOG ": %s may have left something of it behind",
+                   CL_SANDBOX_LOG_ARG(sandbox), backend->instance->label);
         remove_rest(sandbox);
         return;
     }
@@ -169,7 +175,11 @@ static void on_goal(void *ctx, const struct cloister_error *err)
 {
     struct cl_sandbox *sandbox = ctx;
     struct cl_ending *ending = &sandbox->ending;
-    if (err && !ending->creator) {
+    bool full = err && (err->code == CLOISTER_NO_SPACE || err->code == CLOISTER_QUOTA);
+    if (full) /* removing its record is what makes room; a daemon that dies before finds the rest of it off */
+        cl_log_error(CL_LOG_WARN, CL_ENGINE_AREA, err, CL_SANDBOX_LOG ": destroyed without a record of the intent",
+                     CL_SANDBOX_LOG_ARG(sandbox));
+    if (err && !full && !ending->creator) {
         /* The intent is not on record: nothing happened. */
         ending->step = CL_ENDING_NONE;
         sandbox->goal = sandbox->down ? CL_GOAL_OFF : CL_GOAL_UP;
@@ -195,6 +205,8 @@ void cl_ending_join(struct cl_operation *destroy)
     cl_list_append(&ending->joined, &destroy->waiting);
     if (ending->step != CL_ENDING_NONE)
         return;
+    if (sandbox->unknown) /* what cannot be read is not written over */
+        sandbox->state = CLOISTER_SANDBOX_DESTROYING;
     if (sandbox->state == CLOISTER_SANDBOX_DESTROYING) {
         cancel_claims(sandbox);
         return;

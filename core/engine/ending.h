@@ -12,7 +12,8 @@
 
 #include "core/engine/operation.h"
 
-/* A destroy operation begins the ending or joins it. */
+/* The operation (a destroy, or the recovery of what a former daemon began to destroy) begins the ending or joins it,
+ * and is finished with it. */
 void cl_ending_join(struct cl_operation *destroy);
 /* The create operation could not (or may not) finish: err is its answer once everything is undone. Its claim is left.
  */

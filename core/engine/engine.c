@@ -22,13 +22,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/engine/operation.h"
-#include "core/engine/room.h"
+#include "core/engine/recover.h"
 #include "core/error/error.h"
 #include "core/log/log.h"
 #include "core/util/mem.h"
 #include "core/util/time.h"
 #include "core/value/value.h"
+
+#define RECOVER_NS (5 * CL_NS_PER_S)
 
 static void on_soon(void *ctx);
 static void on_clock(void *ctx);
@@ -51,9 +52,15 @@ int cl_engine_new(const struct cl_engine_args *args, struct cl_engine **ret)
     engine->loop = args->loop;
     engine->events = args->events;
     engine->cookie = args->cookie;
+    engine->old_cookie = args->old_cookie;
+    engine->orphans_report = args->orphans_report;
+    engine->recover_ns = args->recover_ns ? args->recover_ns : RECOVER_NS;
     engine->max_sandboxes = args->max_sandboxes ? args->max_sandboxes : CL_ENGINE_MAX_SANDBOXES;
     cl_list_init(&engine->backends);
     cl_list_init(&engine->services);
+    cl_list_init(&engine->ghost_backends);
+    cl_list_init(&engine->ghost_services);
+    cl_list_init(&engine->parked);
     cl_list_init(&engine->sandboxes);
     cl_list_init(&engine->operations);
     cl_list_init(&engine->later);
@@ -147,9 +154,9 @@ static unsigned busy(const struct cl_engine *engine)
     CL_LIST_FOREACH(node, &engine->operations)
     {
         const struct cl_operation *operation = CL_CONTAINER(node, struct cl_operation, node);
-        count += !operation->class->passive;
+        count += !operation->class->passive || operation->call.token;
     }
-    count += engine->recovery != NULL;
+    count += engine->recovery && cl_recovery_busy(engine->recovery);
     CL_LIST_FOREACH(node, &engine->sandboxes)
     {
         const struct cl_sandbox *sandbox = CL_CONTAINER(node, struct cl_sandbox, node);
@@ -205,24 +212,31 @@ void cl_engine_drain(struct cl_engine *engine, uint64_t deadline, cloister_fn dr
     engine->drain_deadline = deadline;
     engine->drained = drained;
     engine->drained_ctx = ctx;
+    if (engine->recovery)
+        cl_recovery_check(engine->recovery);
     cl_engine_ended(engine);
 }
 
 void cl_engine_health(const struct cl_engine *engine, cloister_value *object)
 {
-    unsigned overdue = 0, failing = 0;
+    unsigned overdue = 0, failing = 0, unknown = 0, recovering = 0;
     CL_LIST_FOREACH(node, &engine->backends)
     overdue += CL_CONTAINER(node, struct cl_backend, node)->calls.overdue;
     CL_LIST_FOREACH(node, &engine->sandboxes)
     {
         const struct cl_sandbox *sandbox = CL_CONTAINER(node, struct cl_sandbox, node);
         failing += sandbox->failure.code != 0;
+        unknown += sandbox->unknown;
+        recovering += sandbox->recovering;
     }
     (void)cl_value_set_cstr(object, "sandboxes", cl_value_new_u64(engine->by_id.size));
     (void)cl_value_set_cstr(object, "operations", cl_value_new_u64(engine->by_number.size));
     (void)cl_value_set_cstr(object, "overdue", cl_value_new_u64(overdue));
     (void)cl_value_set_cstr(object, "dirty", cl_value_new_u64(engine->dirty));
     (void)cl_value_set_cstr(object, "failing", cl_value_new_u64(failing));
+    (void)cl_value_set_cstr(object, "unknown", cl_value_new_u64(unknown));
+    (void)cl_value_set_cstr(object, "recovering", cl_value_new_u64(recovering));
+    (void)cl_value_set_cstr(object, "fenced", cl_value_new_bool(engine->fenced));
     (void)cl_value_set_cstr(object, "draining", cl_value_new_bool(engine->draining));
 }
 
@@ -239,7 +253,11 @@ struct cl_engine *cl_engine_free(struct cl_engine *engine)
         cl_sandbox_forget(CL_CONTAINER(node, struct cl_sandbox, node));
     for (struct cl_list *node; (node = cl_list_first(&engine->services));)
         cl_service_free(CL_CONTAINER(node, struct cl_service, node));
+    for (struct cl_list *node; (node = cl_list_first(&engine->ghost_services));)
+        cl_service_free(CL_CONTAINER(node, struct cl_service, node));
     for (struct cl_list *node; (node = cl_list_first(&engine->backends));)
+        cl_backend_free(CL_CONTAINER(node, struct cl_backend, node));
+    for (struct cl_list *node; (node = cl_list_first(&engine->ghost_backends));)
         cl_backend_free(CL_CONTAINER(node, struct cl_backend, node));
     if (engine->soon)
         cl_timer_close(engine->soon, NULL, NULL);
@@ -248,6 +266,7 @@ struct cl_engine *cl_engine_free(struct cl_engine *engine)
     if (engine->recovery)
         cl_recovery_free(engine->recovery);
     cl_profiles_free(engine);
+    cl_arena_free(&engine->lent);
     cl_map_free(&engine->by_id);
     cl_map_free(&engine->by_number);
     cl_names_free(engine->profile_paths);

@@ -6,10 +6,12 @@
 #include "core/engine/errand.h"
 #include "core/engine/operation.h"
 #include "core/engine/records.h"
+#include "core/engine/runfile.h"
 #include "core/error/error.h"
 #include "core/log/log.h"
 #include "core/util/mem.h"
 #include "core/util/time.h"
+#include "core/value/value.h"
 
 /* Why nothing can run in it. */
 static int refuse_state(const struct cl_sandbox *sandbox, struct cloister_error *err)
@@ -101,6 +103,32 @@ static void on_exec(void *ctx, const struct cloister_error *err, const void *dat
     cl_sandbox_unref(sandbox);
 }
 
+/* From the run file, so that it works after a restart of the daemon, too. Never part of a message. */
+static int add_environment(struct cl_operation *operation, struct cloister_error *err)
+{
+    struct cl_runfile file = cl_runfile_of_sandbox(operation->sandbox);
+    CL_VALUE_CLEANUP cloister_value *document = NULL;
+    int r = cl_runfile_read(&file, &document, err);
+    if (r < 0)
+        return r;
+    const cloister_value *list = cl_value_get_cstr(document, CL_RUN_ENV);
+    if (cl_value_type(list) != CLOISTER_VALUE_ARRAY)
+        return cl_error_set(err, CLOISTER_LOST, 0, "env", "run-file",
+                            "the environment of container '%s' is not in %s/%s", operation->container->cid,
+                            file.directory, file.name);
+    struct cloister_sv *env = cl_arena_alloc(&operation->arena, cl_value_count(list) + 1, sizeof(*env));
+    uint64_t count = 0;
+    for (const cloister_value *v = env ? cl_value_first(list) : NULL; r == 0 && v; v = cl_value_next(v))
+        r = cl_runfile_take(v, &operation->arena, &env[count++]);
+    if (r < 0 && !operation->arena.failed)
+        return cl_error_set(err, CLOISTER_CORRUPT, 0, "env", "run-file", "%s/%s has a bad environment", file.directory,
+                            file.name);
+    if (operation->arena.failed)
+        return cl_args_no_memory(err);
+    operation->args.exec = cl_args_exec_in(operation, operation->args.exec, env, count, err);
+    return operation->args.exec ? 0 : -EINVAL;
+}
+
 static void begin(struct cl_operation *operation)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
@@ -108,6 +136,8 @@ static void begin(struct cl_operation *operation)
     int r = check_state(operation, &err);
     if (r == 0 && !operation->backend->vtable->exec)
         r = cl_operation_no_slot(operation, "exec", &err);
+    if (r == 0 && operation->args.exec->flags & CLOISTER_EXEC_ENV_FROM_CONTAINER)
+        r = add_environment(operation, &err);
     if (r < 0) {
         cl_operation_finish(operation, &err, NULL);
         return;
@@ -149,7 +179,8 @@ static int prepare(struct cl_operation *operation, const struct cloister_exec_ar
         return -EINVAL;
     int r = check_state(operation, err);
     r = r ? r : check_room(operation, operation->args.exec->name, err);
-    if (r == 0 && cl_process_new(operation->container, operation->args.exec->name, false, &operation->process) < 0)
+    if (r == 0 && (cl_process_new(operation->container, operation->args.exec->name, false, &operation->process) < 0 ||
+                   cl_process_describe(operation->process, operation->args.exec->process) < 0))
         r = cl_args_no_memory(err);
     return r;
 }
@@ -159,14 +190,8 @@ cloister_op cl_api_exec(const struct cloister_host *host, const struct cloister_
 {
     struct cloister_exec_args head;
     cl_struct_copy(&head, sizeof(head), args);
-    struct cl_service *service = cl_service_of(host);
-    struct cl_sandbox *sandbox = cl_sandbox_find(service, head.sandbox, true, err);
-    struct cl_operation *operation = sandbox ? cl_operation_new(service, &class, sandbox, done, ctx, err) : NULL;
-    if (!operation)
-        return 0;
-    if (prepare(operation, args, err) < 0) {
-        cl_operation_wrap(operation, err);
-        return cl_operation_drop(operation);
-    }
-    return cl_operation_start(operation, head.deadline, CL_CLAIM_CONTAINER_SHARED);
+    struct cl_operation *operation = cl_operation_ask(host, &class, head.sandbox, true, done, ctx, err);
+    return operation ? cl_operation_prepared(operation, prepare(operation, args, err), head.deadline,
+                                             CL_CLAIM_CONTAINER_SHARED, err)
+                     : 0;
 }

@@ -2,7 +2,9 @@
 #include <stdio.h>
 
 #include "core/engine/errand.h"
+#include "core/engine/label.h"
 #include "core/engine/operation.h"
+#include "core/engine/runfile.h"
 #include "core/error/error.h"
 #include "core/log/log.h"
 #include "core/util/time.h"
@@ -22,24 +24,33 @@ static struct cloister_event event_of(const struct cl_sandbox *sandbox, uint32_t
     };
 }
 
+/* Who may not see it hears nothing of it either. */
+static void emit(struct cl_sandbox *sandbox, struct cloister_event *event)
+{
+    if (sandbox->uncommitted)
+        cl_events_emit_own(sandbox->engine->events, event);
+    else
+        cl_events_emit(sandbox->engine->events, event);
+}
+
 void cl_sandbox_emit(struct cl_sandbox *sandbox, uint32_t kind, const struct cl_container *container)
 {
     struct cloister_event event = event_of(sandbox, kind, container);
-    cl_events_emit(sandbox->engine->events, &event);
+    emit(sandbox, &event);
 }
 
 void cl_sandbox_emit_state(struct cl_sandbox *sandbox)
 {
     struct cloister_event event = event_of(sandbox, CLOISTER_EVENT_STATE, NULL);
     event.state = sandbox->state;
-    cl_events_emit(sandbox->engine->events, &event);
+    emit(sandbox, &event);
 }
 
 void cl_container_emit_state(struct cl_container *container)
 {
     struct cloister_event event = event_of(container->sandbox, CLOISTER_EVENT_STATE, container);
     event.state = container->state;
-    cl_events_emit(container->sandbox->engine->events, &event);
+    emit(container->sandbox, &event);
 }
 
 static void emit_process(const struct cl_process *process, uint32_t kind)
@@ -49,9 +60,14 @@ static void emit_process(const struct cl_process *process, uint32_t kind)
     event.process = process->number;
     event.is_init = process->is_init;
     event.status = process->status;
+    if (kind == CLOISTER_EVENT_DRAINED) {
+        event.outputs = process->outputs;
+        event.output_count = process->output_count;
+        event.output_size = sizeof(process->outputs[0]);
+    }
     event.real_ns = process->status.real_ns;
     event.mono_ns = process->status.mono_ns;
-    cl_events_emit(sandbox->engine->events, &event);
+    emit(sandbox, &event);
 }
 
 /* "exited with 7", "was killed by signal 9, out of memory": for people. */
@@ -80,11 +96,6 @@ static void log_exit(const struct cl_process *process)
                (unsigned long long)process->number, words);
 }
 
-static bool has_tapes(const struct cl_sandbox *sandbox)
-{
-    return sandbox->backend->capabilities & CLOISTER_ISO_TAPE;
-}
-
 static bool satisfied(const struct cl_process *process, const struct cl_operation *wait)
 {
     if (!cl_process_ended(process))
@@ -107,6 +118,11 @@ void cl_process_answer(struct cl_process *process, const struct cloister_error *
     result.process = process->number;
     result.status = process->status;
     result.container_state = process->container->state;
+    if (process->state == CLOISTER_PROCESS_DRAINED) {
+        result.outputs = process->outputs;
+        result.output_count = process->output_count;
+        result.output_size = sizeof(process->outputs[0]);
+    }
     for (struct cl_list *node; (node = cl_list_first(&told));)
         cl_operation_finish(CL_CONTAINER(node, struct cl_operation, waiting), err, err ? NULL : &result);
 }
@@ -126,6 +142,9 @@ static void sandbox_down(struct cl_sandbox *sandbox, uint32_t cause)
     sandbox->down = true;
     sandbox->cause = cause;
     bool destroying = sandbox->state == CLOISTER_SANDBOX_DESTROYING;
+    struct cl_runfile file = cl_runfile_of_sandbox(sandbox);
+    cl_runfile_drop(&file);
+    cl_labels_drop_secret(sandbox);
     if (!destroying) {
         sandbox->state = CLOISTER_SANDBOX_OFF;
         if (sandbox->goal == CL_GOAL_UP)
@@ -142,7 +161,7 @@ static void record(struct cl_sandbox *sandbox)
         cl_journal_write(sandbox, CL_RECORD_SANDBOX | CL_RECORD_CONTAINERS, CLOISTER_DURABLE_DAEMON, NULL, NULL, NULL);
 }
 
-/* Its output has ended. */
+/* Nothing more of its output is to be waited for. */
 static void drain(struct cl_process *process)
 {
     if (process->state != CLOISTER_PROCESS_EXITED)
@@ -156,7 +175,7 @@ static void container_down(struct cl_container *container, uint32_t cause)
     struct cl_sandbox *sandbox = container->sandbox;
     if (container->state == CLOISTER_CONTAINER_STOPPED)
         return;
-    if (container->init && !has_tapes(sandbox))
+    if (container->init)
         drain(container->init);
     container->state = CLOISTER_CONTAINER_STOPPED;
     container->ending = false;
@@ -164,7 +183,7 @@ static void container_down(struct cl_container *container, uint32_t cause)
     event.process = container->init_number;
     event.status = container->status;
     event.cause = cause;
-    cl_events_emit(sandbox->engine->events, &event);
+    emit(sandbox, &event);
     cl_container_emit_state(container);
     if (all_stopped(sandbox))
         sandbox_down(sandbox, cause);
@@ -179,19 +198,36 @@ static void container_down(struct cl_container *container, uint32_t cause)
         cl_container_answer_stop(CL_CONTAINER(node, struct cl_operation, waiting));
 }
 
+/* Its end has been told, and its waiters are. */
+static void settle(struct cl_process *process)
+{
+    if (!process)
+        return;
+    cl_process_answer(process, NULL);
+    if (process->released && process->state != CLOISTER_PROCESS_EXITED)
+        cl_process_free(process);
+}
+
 void cl_container_lost_one(struct cl_container *container)
 {
-    if (!container->ending || cl_container_live(container) != 0)
+    struct cl_process *init = container->init;
+    if (!container->ending || cl_container_live(container) != 0 || (init && init->captured && !init->output_ended))
         return;
     container_down(container, CLOISTER_CAUSE_STOPPED);
-    if (container->init)
-        cl_process_answer(container->init, NULL);
+    settle(init);
 }
 
 /* Its exit has been told. The rest must go; only then is the init drained, for they may hold its output, and the
  * container down. */
 static void container_lost_init(struct cl_container *container)
 {
+    struct cl_process *init = container->init;
+    if (container->state == CLOISTER_CONTAINER_STOPPED) {
+        /* A former daemon has told and recorded the container's end; the exit is told again until it is released. */
+        if (init && (!init->captured || init->output_ended))
+            drain(init);
+        return;
+    }
     container->ending = true;
     if (cl_container_live(container) != 0) {
         record(container->sandbox);
@@ -228,7 +264,7 @@ void cl_process_exited(struct cl_process *process, const struct cloister_status 
     if (process->is_init) {
         container_lost_init(process->container);
     } else {
-        if (!has_tapes(process->sandbox)) /* without captured output the exit is the end of it */
+        if (!process->captured || process->output_ended) /* without captured output the exit is the end of it */
             drain(process);
         cl_container_lost_one(process->container);
     }
@@ -239,8 +275,22 @@ void cl_process_drained(struct cl_process *process)
 {
     if (process->disowned)
         return;
+    process->output_ended = true;
+    if (process->is_init && process->container->ending) {
+        cl_container_lost_one(process->container); /* it is drained when the rest has gone, too */
+        return;
+    }
     drain(process);
-    cl_process_answer(process, NULL);
+    settle(process);
+}
+
+void cl_process_forget(struct cl_process *process)
+{
+    process->released = true;
+    if (process->state == CLOISTER_PROCESS_EXITED)
+        cl_process_drained(process); /* nobody will read its output, so there is no end of it to wait for */
+    else
+        settle(process);
 }
 
 void cl_container_start_failed(struct cl_container *container, const struct cloister_error *err)
@@ -284,6 +334,8 @@ void cl_sandbox_lost(struct cl_sandbox *sandbox, uint32_t cause)
         if (!cl_process_ended(process) && !process->held)
             lose(process, &status);
     }
+    CL_LIST_FOREACH(node, &sandbox->processes)
+    drain(CL_CONTAINER(node, struct cl_process, node)); /* what was kept of their output has gone with the keeper */
     CL_LIST_FOREACH(node, &sandbox->containers)
     container_down(CL_CONTAINER(node, struct cl_container, node), cause);
     if (!sandbox->down) {
@@ -292,4 +344,7 @@ void cl_sandbox_lost(struct cl_sandbox *sandbox, uint32_t cause)
     }
     CL_LIST_FOREACH(node, &sandbox->processes)
     cl_process_answer(CL_CONTAINER(node, struct cl_process, node), NULL);
+    CL_LIST_FOREACH(node, &sandbox->processes)
+    if (CL_CONTAINER(node, struct cl_process, node)->released)
+        cl_process_free(CL_CONTAINER(node, struct cl_process, node));
 }

@@ -62,6 +62,15 @@ static void owe(struct cl_sandbox *sandbox, const struct cloister_error *err)
     set_owed(sandbox, true);
 }
 
+/* Whoever has the store now is the one that is believed. Containers run on, for it to take over. */
+static void note_fence(struct cl_sandbox *sandbox, const struct cloister_error *err)
+{
+    if (err->code != CLOISTER_FENCED || sandbox->engine->fenced)
+        return;
+    sandbox->engine->fenced = true;
+    cl_log_error(CL_LOG_ERROR, CL_ENGINE_AREA, err, "another daemon has taken the store over: no more sandboxes here");
+}
+
 static void move_all(struct cl_list *from, struct cl_list *to)
 {
     for (struct cl_list *node; (node = cl_list_first(from));) {
@@ -83,7 +92,10 @@ static void written(struct cl_sandbox *sandbox, const struct cloister_error *err
         if (journal->owed)
             cl_log(CL_LOG_INFO, CL_ENGINE_AREA, "sandbox %s: its record is up to date again", sandbox->id);
         set_owed(sandbox, false);
-    } else if (journal->in_flight_unasked) {
+    } else {
+        note_fence(sandbox, err);
+    }
+    if (err && journal->in_flight_unasked) {
         owe(sandbox, err); /* whoever waited undoes what is its own; the rest is still true */
     }
     journal->in_flight_unasked = 0;
@@ -125,7 +137,7 @@ static void write_now(struct cl_sandbox *sandbox)
     move_all(&journal->waiting, &journal->flying);
     (void)cl_sandbox_ref(sandbox);
     if (r == 0)
-        r = cl_store_put(sandbox->service->store, cl_sandbox_id(sandbox), generation, journal->in_flight_durability,
+        r = cl_store_put(sandbox->store, cl_sandbox_id(sandbox), generation, journal->in_flight_durability,
                          records.items, records.count, records.summary, on_written, sandbox);
     cl_records_free(&records);
     if (r == 0)
@@ -207,8 +219,7 @@ static void remove_now(struct cl_sandbox *sandbox)
     journal->marked = journal->unasked = 0;
     set_owed(sandbox, false);
     (void)cl_sandbox_ref(sandbox);
-    if (cl_store_destroy(sandbox->service->store, cl_sandbox_id(sandbox), CLOISTER_GENERATION_ANY, on_removed,
-                         sandbox) < 0) {
+    if (cl_store_destroy(sandbox->store, cl_sandbox_id(sandbox), CLOISTER_GENERATION_ANY, on_removed, sandbox) < 0) {
         cl_later_cancel(&journal->later); /* who came too late is told by the removal */
         cl_engine_later(sandbox->engine, &journal->later, on_not_removed, sandbox);
     }

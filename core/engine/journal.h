@@ -22,6 +22,7 @@ struct cl_sandbox;
 #define CL_RECORD_CONTAINERS (1u << 2)
 #define CL_RECORD_SPEC (1u << 3) /* of the create under way */
 #define CL_RECORD_ISO (1u << 4)
+#define CL_RECORD_SVC (1u << 5)
 
 /* err NULL: it is in the store. */
 typedef void (*cl_journal_fn)(void *ctx, const struct cloister_error *err);

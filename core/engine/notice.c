@@ -26,6 +26,24 @@ static struct cloister_status sane_status(const struct cloister_status *from)
     return status;
 }
 
+void cl_notice_ended(struct cl_process *process, uint32_t kind, const struct cloister_status *status)
+{
+    struct cl_notice *notice = kind == CLOISTER_EVENT_EXIT ? &process->exit : &process->drained;
+    if (notice->kind)
+        return;
+    notice->process = process;
+    notice->status = sane_status(status);
+    queue(process->sandbox, notice, kind);
+}
+
+void cl_notice_lost(struct cl_sandbox *sandbox, uint32_t cause)
+{
+    if (sandbox->lost.kind)
+        return;
+    sandbox->lost.cause = cause;
+    queue(sandbox, &sandbox->lost, CLOISTER_EVENT_SANDBOX_DOWN);
+}
+
 static void take_of_process(struct cl_sandbox *sandbox, const struct cl_backend *backend,
                             const struct cloister_iso_event *event)
 {
@@ -41,9 +59,9 @@ static void take_of_process(struct cl_sandbox *sandbox, const struct cl_backend 
                backend->instance->label, (unsigned long long)event->process, sandbox->id);
         return;
     }
-    notice->process = process;
-    notice->status = sane_status(&event->status);
-    queue(sandbox, notice, event->kind);
+    if (event->kind == CLOISTER_EVENT_DRAINED)
+        cl_process_set_outputs(process, event->outputs, event->output_count, event->output_size);
+    cl_notice_ended(process, event->kind, &event->status);
 }
 
 /* Kinds that are not the end of something: allocated, since any number may come. */
@@ -74,10 +92,7 @@ void cl_notice_take(struct cl_backend *backend, const struct cloister_iso_event 
         take_of_process(sandbox, backend, event);
         break;
     case CLOISTER_EVENT_SANDBOX_DOWN:
-        if (sandbox->lost.kind)
-            return;
-        sandbox->lost.cause = event->cause ? event->cause : CLOISTER_CAUSE_LOST;
-        queue(sandbox, &sandbox->lost, event->kind);
+        cl_notice_lost(sandbox, event->cause ? event->cause : CLOISTER_CAUSE_LOST);
         break;
     case CLOISTER_EVENT_OOM:
     case CLOISTER_EVENT_CONTACT:
@@ -142,6 +157,7 @@ void cl_notices_drop(struct cl_sandbox *sandbox)
     for (struct cl_list *node; (node = cl_list_first(&sandbox->notices));) {
         struct cl_notice *notice = CL_CONTAINER(node, struct cl_notice, node);
         cl_list_remove(node);
+        notice->kind = 0;
         if (notice->allocated)
             free(notice);
     }

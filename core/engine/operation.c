@@ -39,12 +39,28 @@ static struct cl_operation *operation_new(struct cl_engine *engine, const struct
     return operation;
 }
 
+int cl_operation_refuse_unknown(const struct cl_sandbox *sandbox, struct cloister_error *err)
+{
+    char why[CL_ERROR_SENTENCE_MAX];
+    (void)cl_error_sentence(&sandbox->failure, why, sizeof(why));
+    int r = cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "it can only be shown, or destroyed by force: %s",
+                         why);
+    if (err)
+        err->detail = CLOISTER_SANDBOX_UNKNOWN;
+    return r;
+}
+
 struct cl_operation *cl_operation_new(struct cl_service *service, const struct cl_operation_class *class,
                                       struct cl_sandbox *sandbox, cloister_done_fn done, void *ctx,
                                       struct cloister_error *err)
 {
     if (service->engine->draining) {
         (void)cl_error_set(err, CLOISTER_UNAVAILABLE, 0, NULL, NULL, "the daemon is shutting down");
+        return NULL;
+    }
+    if (sandbox && sandbox->unknown && !class->on_unknown) {
+        (void)cl_operation_refuse_unknown(sandbox, err);
+        cl_error_wrap(err, "%s '%.*s'", class->verb, CL_SV_ARG(sandbox->name));
         return NULL;
     }
     struct cl_operation *operation = operation_new(service->engine, class, sandbox);
@@ -99,7 +115,12 @@ static void on_turn(void *ctx)
 {
     struct cl_operation *operation = ctx;
     operation->begun = true;
-    operation->class->begin(operation);
+    if (operation->claim.mode == CL_CLAIM_PASSING)
+        cl_order_leave(operation);
+    if (operation->engine->detached) /* isolation is not to be called any more */
+        cl_operation_finish_cancelled(operation, "the daemon is shutting down");
+    else
+        operation->class->begin(operation);
 }
 
 void cl_operation_turn(struct cl_operation *operation)
@@ -111,9 +132,31 @@ cloister_op cl_operation_start(struct cl_operation *operation, uint64_t deadline
 {
     operation->deadline = deadline;
     cl_engine_wake_at(operation->engine, deadline);
+    /* What never queues has nothing to work on yet. A destroy does, and the engine knows what it does. */
+    if (mode == CL_CLAIM_NONE && operation->done && operation->sandbox && operation->sandbox->recovering &&
+        !operation->class->one_way)
+        mode = CL_CLAIM_PASSING;
     if (mode == CL_CLAIM_NONE || cl_order_enter(operation, mode))
         cl_operation_turn(operation);
     return operation->number;
+}
+
+struct cl_operation *cl_operation_ask(const struct cloister_host *host, const struct cl_operation_class *class,
+                                      struct cloister_sv sandbox, bool act, cloister_done_fn done, void *ctx,
+                                      struct cloister_error *err)
+{
+    struct cl_service *service = cl_service_of(host);
+    struct cl_sandbox *found = cl_sandbox_find(service, sandbox, act, err);
+    return found ? cl_operation_new(service, class, found, done, ctx, err) : NULL;
+}
+
+cloister_op cl_operation_prepared(struct cl_operation *operation, int r, uint64_t deadline, enum cl_claim_mode mode,
+                                  struct cloister_error *err)
+{
+    if (r == 0)
+        return cl_operation_start(operation, deadline, mode);
+    cl_operation_wrap(operation, err);
+    return cl_operation_drop(operation);
 }
 
 int cl_operation_take_fds(struct cl_operation *operation, const struct cloister_stdio *stdio, uint64_t count)
@@ -216,6 +259,13 @@ static void on_cancel_later(void *ctx)
 void cl_operation_cancel_later(struct cl_operation *operation)
 {
     cl_engine_later(operation->engine, &operation->cancelling, on_cancel_later, operation);
+}
+
+void cl_operation_leave_it(struct cl_operation *operation)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    (void)cl_error_set(&err, CLOISTER_CANCELLED, 0, NULL, NULL, "nobody waits for it any more; it goes on");
+    cl_operation_answer(operation, &err, NULL);
 }
 
 void cl_operation_cancel_call(struct cl_operation *operation)

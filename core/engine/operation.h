@@ -13,6 +13,10 @@
 #include "core/engine/sandbox.h"
 
 struct cl_operation;
+struct cl_label_change;
+struct cl_record_change;
+struct cl_row;
+struct cl_commit;
 
 struct cl_operation_class {
     const char *name;                               /* "sandbox_create" */
@@ -24,6 +28,7 @@ struct cl_operation_class {
         struct cl_operation *operation); /* it goes: releases what it made and did not hand over; may be NULL */
     bool one_way;                        /* a deadline or a cancel ends the wait, not the work */
     bool passive;                        /* only watches: a drain does not wait for it */
+    bool on_unknown;                     /* also for sandboxes whose record does not explain them */
 };
 
 struct cl_operation {
@@ -62,16 +67,27 @@ struct cl_operation {
         const struct cloister_sandbox_destroy_args *destroy;
         const struct cloister_exec_args *exec;
         const struct cloister_signal_args *signal;
+        struct cloister_attach_args *attach;
+        struct cloister_attach_policy_args *policy;
+        struct cloister_stdin_args *stdio;
+        struct cl_label_change *label;
+        struct cl_record_change *record;
+        struct cl_row *row; /* recover.h */
+        struct cl_commit *commit;
         uint32_t until;
     } args;
     union {
         struct cloister_iso_create_args create;
+        struct cloister_iso_destroy_args destroy;
         struct cloister_iso_start_args start;
         struct cloister_iso_kill_args kill;
         struct cloister_iso_exec_args exec;
         struct cloister_iso_signal_args signal;
         struct cloister_iso_release_args release;
         struct cloister_iso_describe_args describe;
+        struct cloister_iso_attach_args attach;
+        struct cloister_iso_attach_policy_args policy;
+        struct cloister_iso_stdin_args stdio;
     } iso;
     struct cloister_container_kill_args own_kill; /* of the engine's own kills */
     struct cloister_signal_args own_signal;
@@ -84,6 +100,16 @@ struct cl_operation *cl_operation_new(struct cl_service *service, const struct c
                                       struct cloister_error *err);
 /* The engine's own, on nobody's behalf; NULL without memory. */
 struct cl_operation *cl_operation_errand(struct cl_sandbox *sandbox, const struct cl_operation_class *class);
+/* Why nothing else can be done to it. Returns -EINVAL or the like. */
+int cl_operation_refuse_unknown(const struct cl_sandbox *sandbox, struct cloister_error *err);
+/* What a call of the api begins with: the sandbox by id, which the service may see (act: and act on), and an operation
+ * on it. NULL and err. */
+struct cl_operation *cl_operation_ask(const struct cloister_host *host, const struct cl_operation_class *class,
+                                      struct cloister_sv sandbox, bool act, cloister_done_fn done, void *ctx,
+                                      struct cloister_error *err);
+/* And what it ends with: it starts, or is dropped with err, if it could not be prepared (r < 0). */
+cloister_op cl_operation_prepared(struct cl_operation *operation, int r, uint64_t deadline, enum cl_claim_mode mode,
+                                  struct cloister_error *err);
 /* A new one that is refused after all; the caller keeps its descriptors. Returns 0, for `return`. */
 cloister_op cl_operation_drop(struct cl_operation *operation);
 /* Accepted: descriptors are ours now. It begins on a later turn of the loop; with a claim, when the order allows it. */
@@ -106,6 +132,8 @@ void cl_operation_cancel(struct cl_operation *operation);
 /* The same on a fresh stack: for a caller who must not be called back. */
 void cl_operation_cancel_later(struct cl_operation *operation);
 void cl_operation_cancel_call(struct cl_operation *operation);
+/* The `cancel` of a one-way class: only the waiter is lost. */
+void cl_operation_leave_it(struct cl_operation *operation);
 /* Does what is due; returns `now` if it did something, else when the next thing is due, 0 = never. */
 uint64_t cl_operation_tick(struct cl_operation *operation, uint64_t now);
 void cl_operation_wrap(const struct cl_operation *operation, struct cloister_error *err);
@@ -132,7 +160,10 @@ void cl_operation_wrap(const struct cl_operation *operation, struct cloister_err
         iso_result;                                                                             \
     }))
 
-/* stop.c: the container has stopped; fate.c says so. */
+/* stop.c. The engine's own stop (SIGTERM, grace, KILL), as an operation; done may be NULL. 0 or -ENOMEM. */
+int cl_container_stop(struct cl_container *container, uint64_t grace, uint64_t deadline, cloister_done_fn done,
+                      void *ctx);
+/* The container has stopped; fate.c says so. */
 void cl_container_answer_stop(struct cl_operation *stop);
 
 uint64_t cl_operation_calls(struct cl_operation *operation, const char *slot, cl_call_fn fn);

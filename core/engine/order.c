@@ -12,7 +12,7 @@ static bool conflict(const struct cl_operation *a, const struct cl_operation *b)
 {
     if (a->claim.mode == CL_CLAIM_SANDBOX || b->claim.mode == CL_CLAIM_SANDBOX)
         return true;
-    if (a->container != b->container)
+    if (a->claim.mode == CL_CLAIM_PASSING || b->claim.mode == CL_CLAIM_PASSING || a->container != b->container)
         return false;
     return a->claim.mode == CL_CLAIM_CONTAINER || b->claim.mode == CL_CLAIM_CONTAINER;
 }
@@ -63,7 +63,8 @@ bool cl_order_exclusive(const struct cl_sandbox *sandbox)
     CL_LIST_FOREACH(node, &sandbox->claims)
     {
         const struct cl_operation *operation = owner(node);
-        if (operation->claim.running && operation->claim.mode != CL_CLAIM_CONTAINER_SHARED)
+        if (operation->claim.running &&
+            (operation->claim.mode == CL_CLAIM_SANDBOX || operation->claim.mode == CL_CLAIM_CONTAINER))
             return true;
     }
     return false;

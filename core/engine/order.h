@@ -21,6 +21,7 @@ enum cl_claim_mode {
     CL_CLAIM_SANDBOX = 1,   /* exclusive on the sandbox */
     CL_CLAIM_CONTAINER = 2, /* exclusive on the operation's container */
     CL_CLAIM_CONTAINER_SHARED = 3,
+    CL_CLAIM_PASSING = 4, /* waits for what is exclusive on the sandbox, then holds nothing */
 };
 
 struct cl_claim {

@@ -22,6 +22,14 @@ const char *cl_sandbox_state_name(uint32_t state)
     return state < sizeof(state_names) / sizeof(state_names[0]) && state_names[state] ? state_names[state] : "unknown";
 }
 
+uint32_t cl_sandbox_state_of(struct cloister_sv name)
+{
+    for (uint32_t i = 0; i < sizeof(state_names) / sizeof(state_names[0]); i++)
+        if (state_names[i] && cl_sv_is(name, state_names[i]))
+            return i;
+    return 0;
+}
+
 const char *cl_cause_name(uint32_t cause)
 {
     static const char *const names[] = {
@@ -49,23 +57,26 @@ static int set_name(cloister_value *object, struct cloister_sv name)
     return hex.error ? hex.error : set(object, "name_hex", cl_value_new_string(cl_str_view(&hex)));
 }
 
+static int add(struct cl_records *records, struct cloister_sv kind, struct cloister_sv data)
+{
+    if (records->count == CL_RECORDS_MAX)
+        return -E2BIG;
+    records->items[records->count++] = (struct cloister_record){.kind = kind, .data = data};
+    return 0;
+}
+
 /* Prints object, which is freed, and adds the text under kind (copied). */
 static int add_json(struct cl_records *records, const char *kind, const char *of, cloister_value *object)
 {
-    char *text = NULL;
+    struct cl_arena *arena = &records->arena;
+    char CL_FREE *text = NULL, CL_FREE *name = cl_asprintf("%s%s", kind, of);
     size_t size = 0;
-    int r = object ? cl_value_print(object, false, &text, &size) : -ENOMEM;
+    int r = object && name ? cl_value_print(object, false, &text, &size) : -ENOMEM;
     cl_value_free(object);
-    struct cloister_record *record = &records->items[records->count];
-    if (r == 0) {
-        char CL_FREE *name = cl_asprintf("%s%s", kind, of);
-        record->kind = name ? cl_arena_sv(&records->arena, cl_sv_cstr(name)) : cl_sv(NULL, 0);
-        record->data = cl_arena_sv(&records->arena, cl_sv(text, size));
-        r = name && !records->arena.failed ? 0 : -ENOMEM;
-        records->count += r == 0;
-    }
-    free(text);
-    return r;
+    if (r < 0)
+        return r;
+    struct cloister_sv kept = cl_arena_sv(arena, cl_sv_cstr(name)), data = cl_arena_sv(arena, cl_sv(text, size));
+    return arena->failed ? -ENOMEM : add(records, kept, data);
 }
 
 static int add_sandbox(const struct cl_sandbox *sandbox, struct cl_records *records)
@@ -77,11 +88,13 @@ static int add_sandbox(const struct cl_sandbox *sandbox, struct cl_records *reco
     r = r ? r : set(object, "service", cl_value_new_cstr(sandbox->service->name));
     r = r ? r : set_name(object, sandbox->name);
     r = r ? r : set(object, "isolation", cl_value_new_cstr(sandbox->backend->instance->name));
-    r = r ? r : set(object, "cookie", cl_value_new_u64(sandbox->engine->cookie));
-    r = r ? r : set(object, "boot_id", cl_value_new_cstr(sandbox->engine->boot_id));
+    r = r ? r : set(object, "cookie", cl_value_new_u64(sandbox->cookie));
+    r = r ? r : set(object, "boot_id", cl_value_new_string(sandbox->boot_id));
     r = r ? r : set(object, "goal", cl_value_new_u64(sandbox->goal));
     r = r ? r : set(object, "state", cl_value_new_cstr(cl_sandbox_state_name(sandbox->state)));
     r = r ? r : set(object, "cause", cl_value_new_u64(sandbox->cause));
+    r = r ? r : set(object, "made", cl_value_new_bool(sandbox->made));
+    r = r ? r : set(object, "provisional", cl_value_new_bool(sandbox->uncommitted && !sandbox->committing));
     r = r ? r : set(object, "created_real_ns", cl_value_new_u64(sandbox->created_real_ns));
     r = r ? r : set(object, "created_boot_ns", cl_value_new_u64(sandbox->created_boot_ns));
     return r ? r : add_json(records, "sandbox", "", cl_steal_ptr(&object));
@@ -92,7 +105,8 @@ static int add_labels(const struct cl_sandbox *sandbox, struct cl_records *recor
     CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
     int r = object ? 0 : -ENOMEM;
     for (size_t i = 0; r == 0 && i < sandbox->label_count; i++)
-        r = cl_value_set(object, sandbox->labels[i].key, cl_value_new_string(sandbox->labels[i].value));
+        if (!(sandbox->labels[i].flags & CLOISTER_LABEL_SECRET)) /* those are in the run file */
+            r = cl_value_set(object, sandbox->labels[i].key, cl_value_new_string(sandbox->labels[i].value));
     return r ? r : add_json(records, "labels", "", cl_steal_ptr(&object));
 }
 
@@ -111,15 +125,28 @@ static cloister_value *status_value(const struct cloister_status *status)
 
 static int add_container(const struct cl_container *container, struct cl_records *records)
 {
+    bool off = container->stopping || container->state == CLOISTER_CONTAINER_STOPPED;
     CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
     int r = object ? 0 : -ENOMEM;
     r = r ? r : set(object, "schema", cl_value_new_u64(CL_RECORD_SCHEMA));
     r = r ? r : set(object, "cid", cl_value_new_cstr(container->cid));
+    r = r ? r : set(object, "goal", cl_value_new_u64(off ? CL_GOAL_OFF : CL_GOAL_UP));
     r = r ? r : set(object, "state", cl_value_new_u64(container->state));
     r = r ? r : set(object, "incarnation", cl_value_new_u64(container->incarnation));
     r = r ? r : set(object, "init", cl_value_new_u64(container->init_number));
+    r = r ? r : set(object, "started_real_ns", cl_value_new_u64(container->started_real_ns));
     r = r ? r : set(object, "status", status_value(&container->status));
     return r ? r : add_json(records, "c:", container->cid, cl_steal_ptr(&object));
+}
+
+/* Of the init's `process`, which itself is not recorded: whoever execs into the container later must know. */
+static bool no_new_privs(const struct cloister_container_args *container)
+{
+    CL_VALUE_CLEANUP cloister_value *process = NULL;
+    bool is = false;
+    if (container->process && cl_value_parse(container->process->oci, NULL, &process, NULL, NULL) == 0)
+        (void)cl_value_bool(cl_value_get_cstr(process, "noNewPrivileges"), &is);
+    return is;
 }
 
 /* The spec as it was handed over: it is without `process` (args.c has seen to that), so no environment is in it. */
@@ -140,18 +167,20 @@ static int add_spec(const struct cl_sandbox *sandbox, struct cl_records *records
     r = set(object, "spec", spec);
     r = r ? r : set(object, "rootfs", cl_value_new_string(container->rootfs));
     r = r ? r : set(object, "rootfs_flags", cl_value_new_u64(container->rootfs_flags));
-    struct cloister_sv cid = container->cid;
-    char CL_FREE *of = cl_sv_dup(cid);
+    r = r ? r : set(object, "init", cl_value_new_u64(container->init));
+    r = r ? r : set(object, "no_new_privs", cl_value_new_bool(no_new_privs(container)));
+    char CL_FREE *of = cl_sv_dup(container->cid);
     if (r == 0 && !of)
         r = -ENOMEM;
     return r ? r : add_json(records, "spec:", of, cl_steal_ptr(&object));
 }
 
-/* For lists that are answered before a record set is read: "up control web". */
+/* For what cannot be read otherwise: "up control main web": state, service, isolation, name. */
 static void summarize(const struct cl_sandbox *sandbox, struct cl_records *records)
 {
     struct cl_str CL_STR_CLEANUP text = CL_STR_INIT(CLOISTER_STORE_SUMMARY_MAX);
-    cl_str_printf(&text, "%s %s ", cl_sandbox_state_name(sandbox->state), sandbox->service->name);
+    cl_str_printf(&text, "%s %s %s ", cl_sandbox_state_name(sandbox->state), sandbox->service->name,
+                  sandbox->backend->instance->name);
     struct cloister_sv name = sandbox->name;
     if (text.size + name.size > CLOISTER_STORE_SUMMARY_MAX)
         name.size = CLOISTER_STORE_SUMMARY_MAX - text.size;
@@ -162,25 +191,18 @@ static void summarize(const struct cl_sandbox *sandbox, struct cl_records *recor
 int cl_records_build(const struct cl_sandbox *sandbox, unsigned kinds, struct cl_records *ret)
 {
     int r = kinds & CL_RECORD_SANDBOX ? add_sandbox(sandbox, ret) : 0;
-    if (r == 0 && kinds & CL_RECORD_LABELS && sandbox->label_count)
+    if (r == 0 && kinds & CL_RECORD_LABELS && (sandbox->label_count || sandbox->journal.exists))
         r = add_labels(sandbox, ret);
     if (r == 0 && kinds & CL_RECORD_SPEC)
         r = add_spec(sandbox, ret);
     if (kinds & CL_RECORD_CONTAINERS) {
         CL_LIST_FOREACH(node, &sandbox->containers)
-        {
-            if (r == 0 && ret->count == CL_RECORDS_MAX)
-                r = -E2BIG;
-            if (r == 0)
-                r = add_container(CL_CONTAINER(node, struct cl_container, node), ret);
-        }
+        r = r ? r : add_container(CL_CONTAINER(node, struct cl_container, node), ret);
     }
-    if (r == 0 && kinds & CL_RECORD_ISO) {
-        if (ret->count == CL_RECORDS_MAX)
-            return -E2BIG;
-        ret->items[ret->count++] = (struct cloister_record){
-            .kind = CLOISTER_SV("iso"), .data = sandbox->plan.size ? sandbox->plan : CLOISTER_SV("")};
-    }
+    if (r == 0 && kinds & CL_RECORD_ISO)
+        r = add(ret, CLOISTER_SV("iso"), sandbox->plan.size ? sandbox->plan : CLOISTER_SV(""));
+    if (r == 0 && kinds & CL_RECORD_SVC)
+        r = add(ret, CLOISTER_SV("svc"), sandbox->svc);
     if (r == 0)
         summarize(sandbox, ret);
     return r ? r : ret->arena.failed ? -ENOMEM : 0;
@@ -189,45 +211,4 @@ int cl_records_build(const struct cl_sandbox *sandbox, unsigned kinds, struct cl
 void cl_records_free(struct cl_records *records)
 {
     cl_arena_free(&records->arena);
-}
-
-static struct cloister_sv find(const struct cloister_store_result *set_of, const char *kind)
-{
-    for (uint64_t i = 0; i < set_of->record_count; i++) {
-        struct cloister_record record;
-        cl_element_copy(&record, sizeof(record), set_of->records, set_of->record_size, i);
-        if (cl_sv_is(record.kind, kind))
-            return record.data;
-    }
-    return cl_sv(NULL, 0);
-}
-
-int cl_records_read(const struct cloister_store_result *record_set, struct cl_record_head *ret,
-                    struct cloister_error *err)
-{
-    CL_VALUE_CLEANUP cloister_value *document = NULL;
-    int r = cl_value_parse(find(record_set, "sandbox"), NULL, &document, NULL, err);
-    if (r < 0) {
-        if (err)
-            err->code = CLOISTER_CORRUPT;
-        cl_error_wrap(err, "record 'sandbox'");
-        return r;
-    }
-    struct cl_record_head head = {.plan = find(record_set, "iso")};
-    uint64_t schema = 0;
-    if (cl_value_u64(cl_value_get_cstr(document, "schema"), &schema) < 0 ||
-        cl_value_string(cl_value_get_cstr(document, "service"), &head.service) < 0 ||
-        cl_value_string(cl_value_get_cstr(document, "isolation"), &head.isolation) < 0 ||
-        cl_value_string(cl_value_get_cstr(document, "boot_id"), &head.boot_id) < 0 ||
-        cl_value_u64(cl_value_get_cstr(document, "cookie"), &head.cookie) < 0)
-        return cl_error_set(err, CLOISTER_CORRUPT, 0, "sandbox", "record", "record 'sandbox' lacks a member");
-    if (schema > CL_RECORD_SCHEMA)
-        return cl_error_set(err, CLOISTER_VERSION_NEWER, 0, "sandbox", "record",
-                            "record 'sandbox' has schema %llu, this daemon knows %u", (unsigned long long)schema,
-                            CL_RECORD_SCHEMA);
-    if (cl_value_string(cl_value_get_cstr(document, "name"), &head.name) < 0)
-        (void)cl_value_string(cl_value_get_cstr(document, "name_hex"), &head.name);
-    head.document = cl_steal_ptr(&document);
-    *ret = head;
-    return 0;
 }

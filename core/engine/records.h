@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* records.h - a sandbox as the store sees it: JSON texts by kind. No environment, no `process` object is ever among
- * them. */
+/* records.h - a sandbox as the store sees it: JSON texts by kind, and back. No environment, no `process` object is ever
+ * among them. */
 #ifndef CL_CORE_ENGINE_RECORDS_H
 #define CL_CORE_ENGINE_RECORDS_H
 
 #include "core/engine/sandbox.h"
 
-#define CL_RECORDS_MAX 8u
+#define CL_RECORDS_MAX 16u
 #define CL_RECORD_SCHEMA 1u
 
 struct cl_records {
@@ -25,7 +25,7 @@ struct cl_records {
 int cl_records_build(const struct cl_sandbox *sandbox, unsigned kinds, struct cl_records *ret);
 void cl_records_free(struct cl_records *records);
 
-/* What recovery needs of a record set. Views into it. */
+/* The records `sandbox` and `iso` of a set. Views into the set and into `document`, which is to be freed. */
 struct cl_record_head {
     struct cloister_sv service;
     struct cloister_sv name;
@@ -33,12 +33,38 @@ struct cl_record_head {
     struct cloister_sv boot_id;
     struct cloister_sv plan;
     uint64_t cookie;
-    cloister_value *document; /* free with cl_value_free */
+    uint64_t created_real_ns;
+    uint64_t created_boot_ns;
+    enum cl_goal goal;
+    uint32_t state; /* enum cloister_sandbox_state */
+    uint32_t cause;
+    bool made;
+    bool provisional;
+    cloister_value *document;
+    char *name_bytes; /* behind name, where JSON has no string for it */
 };
-/* 0; or negative with err CORRUPT or VERSION_NEWER. */
+
+/* Records are input: whatever stands in them is checked as if a client had sent it. 0; -ENOMEM; else err CORRUPT or
+ * VERSION_NEWER. */
 int cl_records_read(const struct cloister_store_result *set, struct cl_record_head *ret, struct cloister_error *err);
+void cl_record_head_free(struct cl_record_head *head);
+/* Labels, containers and the service's record into a sandbox that has none yet. As above. */
+int cl_records_restore(const struct cloister_store_result *set, struct cl_sandbox *sandbox, struct cloister_error *err);
+/* The containers as isolation wants to know them, in the arena. As above. */
+int cl_records_containers(const struct cloister_store_result *set, const struct cl_sandbox *sandbox,
+                          struct cl_arena *arena, const struct cloister_iso_container **ret,
+                          struct cloister_error *err);
+/* A summary's words, as far as it has them: what is known of a set that cannot be read. */
+struct cl_record_words {
+    struct cloister_sv state;
+    struct cloister_sv service;
+    struct cloister_sv isolation;
+    struct cloister_sv name;
+};
+struct cl_record_words cl_record_words(struct cloister_sv summary);
 
 const char *cl_sandbox_state_name(uint32_t state);
-const char *cl_cause_name(uint32_t cause); /* why it is off */
+uint32_t cl_sandbox_state_of(struct cloister_sv name); /* 0: there is none of that name */
+const char *cl_cause_name(uint32_t cause);             /* why it is off */
 
 #endif

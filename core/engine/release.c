@@ -35,7 +35,7 @@ static void begin_release(struct cl_operation *operation)
         cl_operation_finish(operation, &err, NULL);
         return;
     }
-    cl_process_free(process);
+    cl_process_forget(process);
     if (!operation->backend->vtable->release)
         cl_operation_finish(operation, NULL, NULL); /* it keeps no exit records */
     else if (CL_ISO_CALL(operation, release, &operation->iso.release, on_done, &err) < 0)
@@ -52,7 +52,7 @@ static void begin_describe(struct cl_operation *operation)
 static const struct cl_operation_class release_class = {
     .name = "release", .verb = "release a process of", .begin = begin_release, .cancel = cancel};
 static const struct cl_operation_class describe_class = {
-    .name = "describe", .verb = "describe", .begin = begin_describe, .cancel = cancel};
+    .name = "describe", .verb = "describe", .begin = begin_describe, .cancel = cancel, .on_unknown = true};
 
 cloister_op cl_api_release(const struct cloister_host *host, const struct cloister_release_args *args,
                            cloister_done_fn done, void *ctx, struct cloister_error *err)
@@ -73,11 +73,8 @@ cloister_op cl_api_release(const struct cloister_host *host, const struct cloist
     operation->iso.release =
         (struct cloister_iso_release_args){CLOISTER_INIT(struct cloister_iso_release_args), .process = copy.process};
     cl_sandbox_identity(sandbox, &operation->iso.release.sandbox);
-    if (!find_ended(operation, err)) {
-        cl_operation_wrap(operation, err);
-        return cl_operation_drop(operation);
-    }
-    return cl_operation_start(operation, 0, CL_CLAIM_NONE);
+    int r = sandbox->recovering || find_ended(operation, err) ? 0 : -ENOENT;
+    return cl_operation_prepared(operation, r, 0, CL_CLAIM_NONE, err);
 }
 
 cloister_op cl_api_describe(const struct cloister_host *host, const struct cloister_describe_args *args,
@@ -85,13 +82,10 @@ cloister_op cl_api_describe(const struct cloister_host *host, const struct clois
 {
     struct cloister_describe_args copy;
     cl_struct_copy(&copy, sizeof(copy), args);
-    struct cl_service *service = cl_service_of(host);
-    struct cl_sandbox *sandbox = cl_sandbox_find(service, copy.sandbox, false, err);
-    struct cl_operation *operation =
-        sandbox ? cl_operation_new(service, &describe_class, sandbox, done, ctx, err) : NULL;
+    struct cl_operation *operation = cl_operation_ask(host, &describe_class, copy.sandbox, false, done, ctx, err);
     if (!operation)
         return 0;
     operation->iso.describe = (struct cloister_iso_describe_args){CLOISTER_INIT(struct cloister_iso_describe_args)};
-    cl_sandbox_identity(sandbox, &operation->iso.describe.sandbox);
+    cl_sandbox_identity(operation->sandbox, &operation->iso.describe.sandbox);
     return cl_operation_start(operation, 0, CL_CLAIM_NONE);
 }

@@ -30,6 +30,7 @@ struct cl_backend {
     uint64_t capabilities;
     uint64_t max_sandboxes; /* 0 = no limit */
     uint64_t sandboxes;
+    bool ghost; /* a record names it, the config does not; it has not one slot */
 };
 
 /* A personality, seen from here: who owns sandboxes, and whose it may see and touch. */
@@ -39,9 +40,20 @@ struct cl_service {
     char *name;
     struct cl_backend *backend; /* default; NULL: none */
     struct cl_store *store;
+    struct cl_instance *personality;
     char **see; /* NULL-terminated */
     char **act;
-    struct cl_map names; /* name -> struct cl_sandbox, reserved ones included */
+    struct cl_map names;       /* name -> struct cl_sandbox, reserved ones included */
+    bool ghost;                /* not in the config: a record names it as an owner */
+    struct cloister_sv record; /* its own STORE record, malloc'd; data NULL = none (record_put.h) */
+};
+
+/* The engine's own stop of everything (stop_all.c). */
+struct cl_stop_all {
+    unsigned left;
+    struct cl_later later;
+    cloister_fn done;
+    void *ctx;
 };
 
 struct cl_recovery;
@@ -53,11 +65,20 @@ struct cl_engine {
     char *run_dir;
     char *boot_id;
     uint64_t cookie;
+    uint64_t old_cookie; /* of the boot before; 0 = none */
+    uint64_t recover_ns;
+    bool orphans_report;
+    bool stores_changed;
+    bool fenced;           /* a later daemon has taken a store over */
+    bool sweeping;         /* creates wait: the sweep would take what they make for orphans */
+    struct cl_list parked; /* those that do */
     char **profile_paths;
     struct cl_map profiles; /* name -> text, loaded when first asked for */
     unsigned max_sandboxes;
     struct cl_list backends;
     struct cl_list services;
+    struct cl_list ghost_backends; /* that records name and the config does not */
+    struct cl_list ghost_services;
     struct cl_list sandboxes; /* in order of creation */
     struct cl_map by_id;
     struct cl_list operations;
@@ -70,6 +91,9 @@ struct cl_engine {
     uint64_t clock_at;     /* 0 = not set */
     unsigned dirty;        /* sandboxes that owe the store a write */
     struct cl_recovery *recovery;
+    struct cl_arena lent; /* behind views that are good until the next call or return to the loop */
+    struct cl_later lent_back;
+    struct cl_stop_all stop_all;
     struct cl_later drain_check;
     bool draining;
     bool detached;
@@ -93,6 +117,8 @@ void cl_engine_ended(struct cl_engine *engine);
 /* service.c */
 struct cl_service *cl_service_of(const struct cloister_host *host);
 struct cl_service *cl_service_lookup(const struct cl_engine *engine, struct cloister_sv name);
+/* One that records name as owner and the config does not know. NULL: no memory. */
+struct cl_service *cl_service_ghost(struct cl_engine *engine, struct cloister_sv name);
 bool cl_service_sees(const struct cl_service *service, const struct cl_service *owner);
 bool cl_service_acts(const struct cl_service *service, const struct cl_service *owner);
 void cl_service_free(struct cl_service *service);
@@ -103,6 +129,8 @@ void cl_names_free(char **names);
 /* backend.c */
 struct cl_backend *cl_backend_of(const struct cl_instance *instance);
 struct cl_backend *cl_backend_lookup(const struct cl_engine *engine, struct cloister_sv name);
+/* As cl_service_ghost: it can do nothing. */
+struct cl_backend *cl_backend_ghost(struct cl_engine *engine, struct cloister_sv name);
 void cl_backend_free(struct cl_backend *backend);
 
 /* profiles.c */
@@ -110,9 +138,8 @@ int cl_profile_get(struct cl_engine *engine, struct cloister_sv name, struct clo
                    struct cloister_error *err);
 void cl_profiles_free(struct cl_engine *engine);
 
-/* recover.c */
-void cl_recovery_free(struct cl_recovery *recovery);
-void cl_recovery_orphan(struct cl_backend *backend, struct cloister_sv sandbox, const char *kind,
-                        struct cloister_sv name, bool removed);
+/* sweep.c */
+void cl_sweep_orphan(struct cl_backend *backend, struct cloister_sv sandbox, const char *kind, struct cloister_sv name,
+                     bool removed);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/engine/label.h"
 #include "core/error/error.h"
 #include "core/log/log.h"
 #include "core/util/fd.h"
@@ -21,6 +22,8 @@ static int no_memory(struct cloister_error *err)
 
 static int check_limits(const struct cl_engine *engine, const struct cl_backend *backend, struct cloister_error *err)
 {
+    if (engine->fenced)
+        return cl_error_set(err, CLOISTER_UNAVAILABLE, 0, NULL, "store", "another daemon has taken the store over");
     if (engine->by_id.size >= engine->max_sandboxes)
         return cl_error_set(err, CLOISTER_LIMIT, 0, "sandboxes", NULL, "there are %zu sandboxes, the most allowed",
                             engine->by_id.size);
@@ -31,36 +34,35 @@ static int check_limits(const struct cl_engine *engine, const struct cl_backend 
 }
 
 /* Into every index, all or none. */
-static int put_in_indexes(struct cl_sandbox *sandbox, struct cloister_error *err)
+static int put_in_indexes(struct cl_sandbox *sandbox)
 {
     int r = cl_map_put(&sandbox->service->names, sandbox->name, sandbox);
-    if (r == -EEXIST)
-        return cl_error_set(err, CLOISTER_EXISTS, 0, NULL, "name", "the name '%.*s' is taken",
-                            CL_SV_ARG(sandbox->name));
     if (r < 0)
-        return no_memory(err);
-    if (cl_map_put(&sandbox->engine->by_id, cl_sandbox_id(sandbox), sandbox) < 0) {
+        return r;
+    r = cl_map_put(&sandbox->engine->by_id, cl_sandbox_id(sandbox), sandbox);
+    if (r < 0) {
         (void)cl_map_remove(&sandbox->service->names, sandbox->name);
-        return no_memory(err);
+        return r;
     }
     cl_list_append(&sandbox->engine->sandboxes, &sandbox->node);
     sandbox->backend->sandboxes++;
     return 0;
 }
 
-int cl_sandbox_new(struct cl_service *service, struct cl_backend *backend, struct cloister_sv name,
-                   struct cl_sandbox **ret, struct cloister_error *err)
+/* id empty: a new one. name empty: the id. */
+static int sandbox_make(struct cl_service *service, struct cl_backend *backend, struct cloister_sv id,
+                        struct cloister_sv name, struct cl_sandbox **ret)
 {
-    int r = check_limits(service->engine, backend, err);
-    if (r < 0)
-        return r;
     struct cl_sandbox *sandbox = cl_new(struct cl_sandbox);
     if (!sandbox)
-        return no_memory(err);
+        return -ENOMEM;
     sandbox->refs = 1;
     sandbox->engine = service->engine;
     sandbox->service = service;
     sandbox->backend = backend;
+    sandbox->store = service->store;
+    sandbox->cookie = service->engine->cookie;
+    sandbox->boot_id = cl_sv_cstr(service->engine->boot_id);
     sandbox->goal = CL_GOAL_UP;
     sandbox->state = CLOISTER_SANDBOX_CREATING;
     sandbox->created_real_ns = cl_real_ns();
@@ -75,19 +77,38 @@ int cl_sandbox_new(struct cl_service *service, struct cl_backend *backend, struc
     cl_list_init(&sandbox->lost.node);
     cl_list_init(&sandbox->ending.joined);
     cl_journal_init(&sandbox->journal);
-    r = cl_id_make(sandbox->id);
+    int r = id.size ? cl_sv_copy(id, sandbox->id, sizeof(sandbox->id)) : cl_id_make(sandbox->id);
     sandbox->name = cl_arena_sv(&sandbox->arena, name.size ? name : cl_sandbox_id(sandbox));
     sandbox->run_dir = cl_asprintf("%s/%s", service->engine->run_dir, sandbox->id);
-    if (r < 0 || sandbox->arena.failed || !sandbox->run_dir)
-        r = no_memory(err);
-    else
-        r = put_in_indexes(sandbox, err);
+    if (r == 0)
+        r = sandbox->arena.failed || !sandbox->run_dir ? -ENOMEM : put_in_indexes(sandbox);
     if (r < 0) {
         cl_sandbox_unref(sandbox);
         return r;
     }
     *ret = sandbox;
     return 0;
+}
+
+int cl_sandbox_new(struct cl_service *service, struct cl_backend *backend, struct cloister_sv name,
+                   struct cl_sandbox **ret, struct cloister_error *err)
+{
+    int r = check_limits(service->engine, backend, err);
+    if (r < 0)
+        return r;
+    r = sandbox_make(service, backend, cl_sv(NULL, 0), name, ret);
+    if (r == -EEXIST)
+        return cl_error_set(err, CLOISTER_EXISTS, 0, NULL, "name", "the name '%.*s' is taken", CL_SV_ARG(name));
+    return r < 0 ? no_memory(err) : 0;
+}
+
+int cl_sandbox_restore(struct cl_service *service, struct cl_backend *backend, struct cloister_sv id,
+                       struct cloister_sv name, struct cl_sandbox **ret)
+{
+    int r = sandbox_make(service, backend, id, name, ret);
+    if (r == 0)
+        (*ret)->journal.exists = true;
+    return r;
 }
 
 struct cl_sandbox *cl_sandbox_ref(struct cl_sandbox *sandbox)
@@ -108,6 +129,8 @@ void cl_sandbox_unref(struct cl_sandbox *sandbox)
     for (struct cl_list *node; (node = cl_list_first(&sandbox->containers));)
         cl_container_free(CL_CONTAINER(node, struct cl_container, node));
     cl_map_free(&sandbox->by_number);
+    cl_labels_free(sandbox);
+    free((void *)(uintptr_t)sandbox->svc.data);
     cl_arena_free(&sandbox->arena);
     free(sandbox->run_dir);
     free(sandbox);
@@ -128,11 +151,16 @@ void cl_sandbox_forget(struct cl_sandbox *sandbox)
     cl_sandbox_unref(sandbox);
 }
 
+bool cl_sandbox_visible(const struct cl_sandbox *sandbox, const struct cl_service *service)
+{
+    return sandbox->uncommitted ? service == sandbox->service : cl_service_sees(service, sandbox->service);
+}
+
 struct cl_sandbox *cl_sandbox_find(const struct cl_service *service, struct cloister_sv id, bool act,
                                    struct cloister_error *err)
 {
     struct cl_sandbox *sandbox = id.size ? cl_map_get(&service->engine->by_id, id) : NULL;
-    if (sandbox && cl_service_sees(service, sandbox->service) && (!act || cl_service_acts(service, sandbox->service)))
+    if (sandbox && cl_sandbox_visible(sandbox, service) && (!act || cl_service_acts(service, sandbox->service)))
         return sandbox;
     (void)cl_error_set(err, CLOISTER_NO_ENTITY, 0, NULL, "sandbox", "there is no sandbox '%.*s'", CL_SV_ARG(id));
     cl_error_subject(err, id);
@@ -149,7 +177,7 @@ void cl_sandbox_identity(const struct cl_sandbox *sandbox, struct cloister_iso_s
     *ret = (struct cloister_iso_sandbox){
         CLOISTER_INIT(struct cloister_iso_sandbox),
         .id = cl_sandbox_id(sandbox),
-        .cookie = sandbox->engine->cookie,
+        .cookie = sandbox->cookie,
         .name = sandbox->name,
         .plan = sandbox->plan,
         .run_dir = cl_sv_cstr(sandbox->run_dir),

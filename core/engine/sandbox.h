@@ -41,17 +41,25 @@ struct cl_notice {
     struct cloister_status status;
 };
 
+#define CL_PROCESS_OUTPUTS 2u /* descriptors 1 and 2 can be captured */
+
 struct cl_process {
     struct cl_list node; /* sandbox->processes, in order of their numbers */
     struct cl_sandbox *sandbox;
     struct cl_container *container;
     cloister_process number;
-    char *name;     /* "" = none */
+    char *name; /* "" = none */
+    struct cloister_sv tag;
     uint32_t state; /* enum cloister_process_state */
     int32_t pid;
     bool is_init;
-    bool held;     /* nobody has been told of it yet: its events wait */
-    bool disowned; /* nobody will be: it is to be ended and forgotten in silence */
+    bool held;         /* nobody has been told of it yet: its events wait */
+    bool disowned;     /* nobody will be: it is to be ended and forgotten in silence */
+    bool captured;     /* it has output that somebody keeps: drained comes after its exit */
+    bool output_ended; /* and has come */
+    bool released;     /* goes as soon as it is drained */
+    uint32_t output_count;
+    struct cloister_output_end outputs[CL_PROCESS_OUTPUTS]; /* once output_ended */
     struct cloister_status status;
     uint64_t started_real_ns;
     struct cl_list waiters; /* wait operations */
@@ -66,12 +74,21 @@ struct cl_container {
     char *rootfs;
     uint32_t state; /* enum cloister_container_state */
     uint32_t incarnation;
+    bool stopping;           /* a stop is under way: a later daemon finishes it */
     struct cl_process *init; /* NULL once released */
     cloister_process init_number;
     struct cloister_status status; /* init's */
     uint64_t started_real_ns;
     bool ending;             /* init has ended, the rest is being killed */
     struct cl_list watchers; /* container_stop operations */
+};
+
+/* label.h */
+struct cl_label {
+    struct cloister_sv key; /* both in one block of memory, which key.data leads */
+    struct cloister_sv value;
+    uint32_t flags; /* CLOISTER_LABEL_* */
+    uint64_t stamp; /* differs with each change */
 };
 
 enum cl_goal { CL_GOAL_UP = 1, CL_GOAL_OFF, CL_GOAL_GONE };
@@ -82,6 +99,9 @@ struct cl_sandbox {
     struct cl_engine *engine;
     struct cl_service *service;
     struct cl_backend *backend;
+    struct cl_store *store;     /* where its records are; NULL: it has none */
+    uint64_t cookie;            /* isolation made it under this one */
+    struct cloister_sv boot_id; /* and in this boot */
     char id[CL_ID_SIZE];
     struct cloister_sv name;
     struct cloister_sv plan;
@@ -91,9 +111,13 @@ struct cl_sandbox {
     uint32_t cause; /* enum cloister_cause */
     uint64_t created_real_ns;
     uint64_t created_boot_ns;
-    struct cloister_label *labels;
+    struct cl_label *labels;
     size_t label_count;
-    struct cl_arena arena; /* name, labels, plan */
+    uint64_t label_stamp;
+    bool secrets_known;     /* labels has the secret ones too; else they are in the run file (label.h) */
+    struct cloister_sv svc; /* the service's STORE record, malloc'd; data NULL = none (record_put.h) */
+    uint64_t svc_stamp;     /* rises with each change */
+    struct cl_arena arena;  /* name, plan */
     struct cl_list containers;
     struct cl_list processes;
     struct cl_map by_number;
@@ -102,9 +126,14 @@ struct cl_sandbox {
     bool gate_closed;
     bool held; /* its create has not been answered: all events wait */
     bool flushing;
-    bool down; /* SANDBOX_DOWN has been told */
-    bool gone; /* out of every index; kept by references only */
-    bool made; /* isolation was asked to make it, and has not said that it is gone */
+    bool down;        /* SANDBOX_DOWN has been told */
+    bool gone;        /* out of every index; kept by references only */
+    bool made;        /* isolation was asked to make it, and has not said that it is gone */
+    bool uncommitted; /* provisional: only its own service sees it */
+    bool committing;  /* the record that says otherwise is being written */
+    bool recovering;  /* a former daemon's: it is not clear yet what became of it */
+    bool no_contact;  /* it lives, or may live, and does not answer */
+    bool unknown;     /* its record does not explain it: to be shown and left alone (unknown.h) */
     struct cl_list notices;
     struct cl_notice lost;
     struct cl_journal journal;
@@ -116,10 +145,15 @@ struct cl_sandbox {
 /* Reserves the name (empty = the id). EXISTS, LIMIT. *ret has one reference, the index's. */
 int cl_sandbox_new(struct cl_service *service, struct cl_backend *backend, struct cloister_sv name,
                    struct cl_sandbox **ret, struct cloister_error *err);
+/* One that a former daemon made. -EEXIST: there is such an id, or the service has such a name. -ENOMEM. */
+int cl_sandbox_restore(struct cl_service *service, struct cl_backend *backend, struct cloister_sv id,
+                       struct cloister_sv name, struct cl_sandbox **ret);
 struct cl_sandbox *cl_sandbox_ref(struct cl_sandbox *sandbox);
 void cl_sandbox_unref(struct cl_sandbox *sandbox);
 /* Takes it out of every index; its name is free again. */
 void cl_sandbox_forget(struct cl_sandbox *sandbox);
+/* May the service know of it? */
+bool cl_sandbox_visible(const struct cl_sandbox *sandbox, const struct cl_service *service);
 /* By id, if the service sees it (or, with act, may act on it). NULL and err NO_ENTITY. */
 struct cl_sandbox *cl_sandbox_find(const struct cl_service *service, struct cloister_sv id, bool act,
                                    struct cloister_error *err);
@@ -140,8 +174,22 @@ unsigned cl_container_live(const struct cl_container *container);
 
 /* process.c */
 int cl_process_new(struct cl_container *container, struct cloister_sv name, bool is_init, struct cl_process **ret);
+/* One of a former daemon, that isolation told of. 0, -EEXIST, -ENOMEM. */
+int cl_process_restore(struct cl_container *container, cloister_process number, struct cloister_sv name, bool is_init,
+                       struct cl_process **ret);
+/* What the engine keeps of how it was asked for. 0 or -ENOMEM. */
+int cl_process_describe(struct cl_process *process, const struct cloister_process_args *args);
+/* Its own SDK-sized list: whether it has captured output. */
+void cl_process_set_stdio(struct cl_process *process, const struct cloister_stdio *stdio, uint64_t count);
+int cl_process_set_tag(struct cl_process *process, struct cloister_sv tag);
+/* Copies what isolation told of its outputs' ends, as far as it makes sense. */
+void cl_process_set_outputs(struct cl_process *process, const struct cloister_output_end *from, uint64_t count,
+                            uint64_t stride);
 struct cl_process *cl_process_find(const struct cl_sandbox *sandbox, cloister_process number,
                                    struct cloister_error *err);
+/* When something is asked: is there such a process, as far as is known by now? It is looked for again when its turn has
+ * come: a sandbox that is being taken over has not all its processes yet. */
+int cl_process_check(const struct cl_sandbox *sandbox, cloister_process number, struct cloister_error *err);
 struct cl_process *cl_process_named(const struct cl_container *container,
                                     struct cloister_sv name); /* among live ones */
 bool cl_process_ended(const struct cl_process *process);
@@ -157,6 +205,8 @@ void cl_sandbox_emit_state(struct cl_sandbox *sandbox);
 void cl_container_emit_state(struct cl_container *container);
 void cl_process_exited(struct cl_process *process, const struct cloister_status *status);
 void cl_process_drained(struct cl_process *process);
+/* It has ended, and its end and its output may be forgotten: it is freed, an init when its container is down. */
+void cl_process_forget(struct cl_process *process);
 /* One process of it fewer: perhaps the last one that its end waited for. */
 void cl_container_lost_one(struct cl_container *container);
 void cl_container_start_failed(struct cl_container *container, const struct cloister_error *err);
@@ -167,6 +217,9 @@ void cl_sandbox_lost(struct cl_sandbox *sandbox, uint32_t cause);
 
 /* notice.c: what isolation tells, in its order, held back where O1 wants it. */
 void cl_notice_take(struct cl_backend *backend, const struct cloister_iso_event *event);
+/* As if isolation had told it now: of a process EXIT or DRAINED, once each; of the sandbox, that all of it is lost. */
+void cl_notice_ended(struct cl_process *process, uint32_t kind, const struct cloister_status *status);
+void cl_notice_lost(struct cl_sandbox *sandbox, uint32_t cause);
 void cl_sandbox_flush(struct cl_sandbox *sandbox);
 void cl_notices_drop(struct cl_sandbox *sandbox);
 

@@ -43,6 +43,7 @@ int cl_engine_add_service(struct cl_engine *engine, const struct cl_engine_servi
     cl_list_init(&service->node);
     service->engine = engine;
     service->store = args->store;
+    service->personality = args->personality;
     service->backend = args->isolation ? cl_backend_of(args->isolation) : NULL;
     service->name = cl_strdup(args->name);
     if (!service->name || cl_names_copy(args->see, &service->see) < 0 || cl_names_copy(args->act, &service->act) < 0) {
@@ -60,6 +61,7 @@ void cl_service_free(struct cl_service *service)
     cl_map_free(&service->names);
     cl_names_free(service->see);
     cl_names_free(service->act);
+    free((void *)(uintptr_t)service->record.data);
     free(service->name);
     free(service);
 }
@@ -69,9 +71,9 @@ struct cl_service *cl_service_of(const struct cloister_host *host)
     return cl_instance_of(host)->engine_room;
 }
 
-struct cl_service *cl_service_lookup(const struct cl_engine *engine, struct cloister_sv name)
+static struct cl_service *find(const struct cl_list *services, struct cloister_sv name)
 {
-    CL_LIST_FOREACH(node, &engine->services)
+    CL_LIST_FOREACH(node, services)
     {
         struct cl_service *service = CL_CONTAINER(node, struct cl_service, node);
         if (cl_sv_is(name, service->name))
@@ -80,12 +82,37 @@ struct cl_service *cl_service_lookup(const struct cl_engine *engine, struct cloi
     return NULL;
 }
 
+struct cl_service *cl_service_lookup(const struct cl_engine *engine, struct cloister_sv name)
+{
+    return find(&engine->services, name);
+}
+
 static bool granted(char *const *names, const char *owner)
 {
     for (; *names; names++)
         if (strcmp(*names, "*") == 0 || strcmp(*names, owner) == 0)
             return true;
     return false;
+}
+
+struct cl_service *cl_service_ghost(struct cl_engine *engine, struct cloister_sv name)
+{
+    struct cl_service *service = find(&engine->ghost_services, name);
+    if (service)
+        return service;
+    service = cl_new(struct cl_service);
+    if (!service)
+        return NULL;
+    cl_list_init(&service->node);
+    service->engine = engine;
+    service->ghost = true;
+    service->name = cl_sv_dup(name.size ? name : CLOISTER_SV(""));
+    if (!service->name) {
+        cl_service_free(service);
+        return NULL;
+    }
+    cl_list_append(&engine->ghost_services, &service->node);
+    return service;
 }
 
 bool cl_service_sees(const struct cl_service *service, const struct cl_service *owner)

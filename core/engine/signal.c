@@ -81,7 +81,7 @@ static int prepare_signal(struct cl_operation *operation, const struct cloister_
     cl_sandbox_identity(operation->sandbox, &operation->iso.signal.sandbox);
     int r = cl_args_signal(copy->signal, "signal", err);
     r = r ? r : check_scope(copy->scope, operation->backend->capabilities, err);
-    return r ? r : cl_process_find(operation->sandbox, copy->process, err) ? 0 : -ENOENT;
+    return r ? r : cl_process_check(operation->sandbox, copy->process, err);
 }
 
 cloister_op cl_api_signal(const struct cloister_host *host, const struct cloister_signal_args *args,
@@ -89,16 +89,9 @@ cloister_op cl_api_signal(const struct cloister_host *host, const struct cloiste
 {
     struct cloister_signal_args head;
     cl_struct_copy(&head, sizeof(head), args);
-    struct cl_service *service = cl_service_of(host);
-    struct cl_sandbox *sandbox = cl_sandbox_find(service, head.sandbox, true, err);
-    struct cl_operation *operation = sandbox ? cl_operation_new(service, &signal_class, sandbox, done, ctx, err) : NULL;
-    if (!operation)
-        return 0;
-    if (prepare_signal(operation, args, err) < 0) {
-        cl_operation_wrap(operation, err);
-        return cl_operation_drop(operation);
-    }
-    return cl_operation_start(operation, 0, CL_CLAIM_NONE);
+    struct cl_operation *operation = cl_operation_ask(host, &signal_class, head.sandbox, true, done, ctx, err);
+    return operation ? cl_operation_prepared(operation, prepare_signal(operation, args, err), 0, CL_CLAIM_NONE, err)
+                     : 0;
 }
 
 static int prepare_kill(struct cl_operation *operation, const struct cloister_container_kill_args *from,
@@ -124,14 +117,6 @@ cloister_op cl_api_container_kill(const struct cloister_host *host, const struct
 {
     struct cloister_container_kill_args head;
     cl_struct_copy(&head, sizeof(head), args);
-    struct cl_service *service = cl_service_of(host);
-    struct cl_sandbox *sandbox = cl_sandbox_find(service, head.sandbox, true, err);
-    struct cl_operation *operation = sandbox ? cl_operation_new(service, &kill_class, sandbox, done, ctx, err) : NULL;
-    if (!operation)
-        return 0;
-    if (prepare_kill(operation, args, err) < 0) {
-        cl_operation_wrap(operation, err);
-        return cl_operation_drop(operation);
-    }
-    return cl_operation_start(operation, 0, CL_CLAIM_NONE);
+    struct cl_operation *operation = cl_operation_ask(host, &kill_class, head.sandbox, true, done, ctx, err);
+    return operation ? cl_operation_prepared(operation, prepare_kill(operation, args, err), 0, CL_CLAIM_NONE, err) : 0;
 }

@@ -84,6 +84,7 @@ static void on_intent(void *ctx, const struct cloister_error *err)
     *args = (struct cloister_iso_start_args){CLOISTER_INIT(struct cloister_iso_start_args),
                                              .start = operation->args.start, .init = init->number};
     cl_sandbox_identity(operation->sandbox, &args->sandbox);
+    cl_process_set_stdio(init, operation->args.start->stdio, operation->args.start->stdio_count);
     init->held = true;
     if (CL_ISO_CALL(operation, container_start, args, on_started, &own) < 0) {
         init->held = false;
@@ -114,17 +115,12 @@ cloister_op cl_api_container_start(const struct cloister_host *host, const struc
 {
     struct cloister_container_start_args head;
     cl_struct_copy(&head, sizeof(head), args);
-    struct cl_service *service = cl_service_of(host);
-    struct cl_sandbox *sandbox = cl_sandbox_find(service, head.sandbox, true, err);
-    struct cl_operation *operation = sandbox ? cl_operation_new(service, &class, sandbox, done, ctx, err) : NULL;
+    struct cl_operation *operation = cl_operation_ask(host, &class, head.sandbox, true, done, ctx, err);
     if (!operation)
         return 0;
-    operation->container = cl_container_find(sandbox, head.container, err);
+    operation->container = cl_container_find(operation->sandbox, head.container, err);
     if (operation->container)
         operation->args.start = cl_args_start(operation, args, operation->backend->capabilities, err);
-    if (!operation->container || !operation->args.start || check_state(operation, err) < 0) {
-        cl_operation_wrap(operation, err);
-        return cl_operation_drop(operation);
-    }
-    return cl_operation_start(operation, head.deadline, CL_CLAIM_CONTAINER);
+    int r = operation->args.start ? check_state(operation, err) : -EINVAL;
+    return cl_operation_prepared(operation, r, head.deadline, CL_CLAIM_CONTAINER, err);
 }

@@ -11,11 +11,32 @@
 #include "core/error/error.h"
 #include "core/util/time.h"
 
+/* Not waited for: a full disk must not keep a container running. A daemon that dies before it is written has answered
+ * nobody. */
+static void set_stopping(struct cl_container *container, bool stopping)
+{
+    if (container->stopping == stopping || container->state == CLOISTER_CONTAINER_STOPPED)
+        return;
+    container->stopping = stopping;
+    cl_journal_write(container->sandbox, CL_RECORD_CONTAINERS, CLOISTER_DURABLE_DAEMON, NULL, NULL, NULL);
+}
+
+/* This stop is over; unless there is another one, a later daemon has nothing to finish. */
+static void give_up(struct cl_operation *operation)
+{
+    cl_list_remove(&operation->waiting);
+    if (cl_list_empty(&operation->container->watchers) && !operation->sandbox->gate_closed &&
+        !operation->engine->detached)
+        set_stopping(operation->container, false);
+}
+
 static void on_signalled(void *ctx, const struct cloister_error *err, const void *data)
 {
     (void)data;
     struct cl_operation *operation = ctx;
     bool gone = !err || err->code == CLOISTER_NO_ENTITY; /* NO_ENTITY: its exit is on the way */
+    if (!gone)
+        give_up(operation);
     if (operation->answered || !gone)
         cl_operation_finish(operation, err, NULL);
 }
@@ -29,6 +50,7 @@ static void begin(struct cl_operation *operation)
         return;
     }
     cl_list_append(&container->watchers, &operation->waiting);
+    set_stopping(container, true);
     uint64_t now = cl_mono_ns();
     if (__builtin_add_overflow(now, operation->args.stop->grace, &operation->wake_at))
         operation->wake_at = UINT64_MAX;
@@ -47,6 +69,7 @@ static void cancel(struct cl_operation *operation)
     struct cloister_error err = CLOISTER_ERROR_INIT;
     (void)cl_error_set(&err, CLOISTER_CANCELLED, 0, NULL, NULL, "cancelled");
     cl_operation_cancel_call(operation);
+    give_up(operation);
     cl_operation_settle(operation, &err, NULL);
 }
 
@@ -63,6 +86,18 @@ void cl_container_answer_stop(struct cl_operation *operation)
     cl_operation_settle(operation, NULL, &result);
 }
 
+static void aim(struct cl_operation *operation)
+{
+    uint32_t number = operation->args.stop->signal;
+    operation->own_kill = (struct cloister_container_kill_args){
+        CLOISTER_INIT(struct cloister_container_kill_args), .set = CLOISTER_KILL_INIT,
+        .sandbox = cl_sandbox_id(operation->sandbox), .container = cl_sv_cstr(operation->container->cid),
+        .signal = number ? number : SIGTERM};
+    operation->iso.kill =
+        (struct cloister_iso_kill_args){CLOISTER_INIT(struct cloister_iso_kill_args), .kill = &operation->own_kill};
+    cl_sandbox_identity(operation->sandbox, &operation->iso.kill.sandbox);
+}
+
 static int prepare(struct cl_operation *operation, const struct cloister_container_stop_args *from,
                    struct cloister_error *err)
 {
@@ -73,14 +108,29 @@ static int prepare(struct cl_operation *operation, const struct cloister_contain
     operation->container = cl_container_find(operation->sandbox, copy->container, err);
     if (!operation->container)
         return -ENOENT;
-    operation->own_kill = (struct cloister_container_kill_args){
-        CLOISTER_INIT(struct cloister_container_kill_args), .set = CLOISTER_KILL_INIT,
-        .sandbox = cl_sandbox_id(operation->sandbox), .container = cl_sv_cstr(operation->container->cid),
-        .signal = copy->signal ? copy->signal : SIGTERM};
-    operation->iso.kill =
-        (struct cloister_iso_kill_args){CLOISTER_INIT(struct cloister_iso_kill_args), .kill = &operation->own_kill};
-    cl_sandbox_identity(operation->sandbox, &operation->iso.kill.sandbox);
+    aim(operation);
     return cl_args_signal(operation->own_kill.signal, "signal", err);
+}
+
+int cl_container_stop(struct cl_container *container, uint64_t grace, uint64_t deadline, cloister_done_fn done,
+                      void *ctx)
+{
+    struct cl_operation *operation = cl_operation_errand(container->sandbox, &class);
+    if (!operation)
+        return -ENOMEM;
+    struct cloister_container_stop_args *args = cl_arena_alloc(&operation->arena, 1, sizeof(*args));
+    if (!args) {
+        (void)cl_operation_drop(operation);
+        return -ENOMEM;
+    }
+    args->grace = grace;
+    operation->args.stop = args;
+    operation->container = container;
+    operation->done = done;
+    operation->ctx = ctx;
+    aim(operation);
+    (void)cl_operation_start(operation, deadline, CL_CLAIM_CONTAINER_SHARED);
+    return 0;
 }
 
 cloister_op cl_api_container_stop(const struct cloister_host *host, const struct cloister_container_stop_args *args,
@@ -88,14 +138,8 @@ cloister_op cl_api_container_stop(const struct cloister_host *host, const struct
 {
     struct cloister_container_stop_args head;
     cl_struct_copy(&head, sizeof(head), args);
-    struct cl_service *service = cl_service_of(host);
-    struct cl_sandbox *sandbox = cl_sandbox_find(service, head.sandbox, true, err);
-    struct cl_operation *operation = sandbox ? cl_operation_new(service, &class, sandbox, done, ctx, err) : NULL;
-    if (!operation)
-        return 0;
-    if (prepare(operation, args, err) < 0) {
-        cl_operation_wrap(operation, err);
-        return cl_operation_drop(operation);
-    }
-    return cl_operation_start(operation, head.deadline, CL_CLAIM_CONTAINER_SHARED);
+    struct cl_operation *operation = cl_operation_ask(host, &class, head.sandbox, true, done, ctx, err);
+    return operation ? cl_operation_prepared(operation, prepare(operation, args, err), head.deadline,
+                                             CL_CLAIM_CONTAINER_SHARED, err)
+                     : 0;
 }

@@ -25,9 +25,35 @@ static cloister_op refused(struct world *world, cloister_op op, const char *word
         return refused(world, op, (word), &err);                                                       \
     } while (0)
 
+static const char *now_running(struct world *world)
+{
+    static char ids[8][20];
+    static unsigned next;
+    char *id = ids[next++ % CL_COUNT(ids)];
+    turn(world);
+    assert_string_equal(trace(world), "create:ok sandbox=4 container=3");
+    snprintf(id, sizeof(ids[0]), "%s", world->last_sandbox);
+    return id;
+}
+
 cloister_op ask_create_with(struct world *world, const struct cloister_sandbox_create_args *args)
 {
     ASK("create", cl_engine_api.sandbox_create, args);
+}
+
+static cloister_op create_container(struct world *world, const char *name, uint32_t init, uint32_t start,
+                                    const struct cloister_process_args *process)
+{
+    struct cloister_container_args container = {CLOISTER_INIT(struct cloister_container_args),
+                                                .init = init,
+                                                .start = start,
+                                                .rootfs_kind = CLOISTER_ROOTFS_DIRECTORY,
+                                                .spec = cl_sv_cstr(spec_text),
+                                                .rootfs = CLOISTER_SV("/srv/root"),
+                                                .process = process};
+    struct cloister_sandbox_create_args args = {CLOISTER_INIT(struct cloister_sandbox_create_args),
+                                                .name = cl_sv_cstr(name), .container = init ? &container : NULL};
+    return ask_create_with(world, &args);
 }
 
 cloister_op ask_create(struct world *world, const char *name, uint32_t init, uint32_t start)
@@ -35,16 +61,30 @@ cloister_op ask_create(struct world *world, const char *name, uint32_t init, uin
     static const struct cloister_sv env[] = {{"TOKEN=SECRET", 12}};
     struct cloister_process_args process = {CLOISTER_INIT(struct cloister_process_args),
                                             .oci = CLOISTER_SV("{\"args\":[\"true\"]}"), .env = env, .env_count = 1};
-    struct cloister_container_args container = {CLOISTER_INIT(struct cloister_container_args),
-                                                .init = init,
-                                                .start = start,
-                                                .rootfs_kind = CLOISTER_ROOTFS_DIRECTORY,
-                                                .spec = cl_sv_cstr(spec_text),
-                                                .rootfs = CLOISTER_SV("/srv/root"),
-                                                .process = &process};
-    struct cloister_sandbox_create_args args = {CLOISTER_INIT(struct cloister_sandbox_create_args),
-                                                .name = cl_sv_cstr(name), .container = init ? &container : NULL};
-    return ask_create_with(world, &args);
+    return create_container(world, name, init, start, &process);
+}
+
+const char *running_process(struct world *world, const char *name, const struct cloister_process_args *process)
+{
+    assert_true(create_container(world, name, CLOISTER_INIT_PROCESS, CLOISTER_START_NOW, process) != 0);
+    return now_running(world);
+}
+
+const struct cloister_stdio captured_stdio[3] = {
+    {.kind = CLOISTER_STDIO_NULL}, {.kind = CLOISTER_STDIO_PIPE}, {.kind = CLOISTER_STDIO_SAME_AS, .fd = 1}};
+
+const char *running_captured(struct world *world, const char *name)
+{
+    static const struct cloister_sv env[] = {{"TOKEN=SECRET", 12}, {"PATH=/bin", 9}};
+    struct cloister_process_args process = {CLOISTER_INIT(struct cloister_process_args),
+                                            .oci = CLOISTER_SV("{\"args\":[\"true\"]}"),
+                                            .env = env,
+                                            .env_count = 2,
+                                            .stdio = captured_stdio,
+                                            .stdio_count = 3,
+                                            .stdio_size = sizeof(captured_stdio[0]),
+                                            .tag = CLOISTER_SV("the init")};
+    return running_process(world, name, &process);
 }
 
 cloister_op ask_destroy(struct world *world, const char *id, uint64_t deadline)
@@ -85,6 +125,68 @@ cloister_op ask_wait(struct world *world, const char *id, cloister_process proce
     ASK("wait", cl_engine_api.wait, &args);
 }
 
+cloister_op ask_wait_drained(struct world *world, const char *id, cloister_process process)
+{
+    struct cloister_wait_args args = {CLOISTER_INIT(struct cloister_wait_args), .until = CLOISTER_WAIT_DRAINED,
+                                      .sandbox = cl_sv_cstr(id), .process = process};
+    ASK("wait-drained", cl_engine_api.wait, &args);
+}
+
+cloister_op ask_exec_with(struct world *world, const struct cloister_exec_args *args)
+{
+    ASK("exec", cl_engine_api.exec, args);
+}
+
+cloister_op ask_attach_with(struct world *world, const struct cloister_attach_args *args)
+{
+    ASK("attach", cl_engine_api.attach, args);
+}
+
+cloister_op ask_attach(struct world *world, const char *id, cloister_process process, uint64_t deadline)
+{
+    struct cloister_attach_args args = {CLOISTER_INIT(struct cloister_attach_args),
+                                        .from = CLOISTER_ATTACH_OLDEST,
+                                        .sandbox = cl_sv_cstr(id),
+                                        .process = process,
+                                        .fd = 1,
+                                        .deadline = deadline};
+    return ask_attach_with(world, &args);
+}
+
+cloister_op ask_policy(struct world *world, const struct cloister_attach_policy_args *args)
+{
+    ASK("policy", cl_engine_api.attach_policy, args);
+}
+
+cloister_op ask_stdin(struct world *world, const char *id, cloister_process process)
+{
+    struct cloister_stdin_args args = {CLOISTER_INIT(struct cloister_stdin_args), .sandbox = cl_sv_cstr(id),
+                                       .process = process};
+    ASK("stdin", cl_engine_api.stdin, &args);
+}
+
+cloister_op ask_stdin_close(struct world *world, const char *id, cloister_process process)
+{
+    struct cloister_stdin_close_args args = {CLOISTER_INIT(struct cloister_stdin_close_args), .sandbox = cl_sv_cstr(id),
+                                             .process = process};
+    ASK("stdin-close", cl_engine_api.stdin_close, &args);
+}
+
+cloister_op ask_label(struct world *world, const char *id, const char *key, const char *value, uint32_t flags)
+{
+    struct cloister_label_put_args args = {CLOISTER_INIT(struct cloister_label_put_args), .flags = flags,
+                                           .sandbox = cl_sv_cstr(id), .key = cl_sv_cstr(key),
+                                           .value = cl_sv_cstr(value)};
+    ASK("label", cl_engine_api.label_put, &args);
+}
+
+cloister_op ask_record(struct world *world, const char *id, uint32_t where, struct cloister_sv data)
+{
+    struct cloister_record_put_args args = {CLOISTER_INIT(struct cloister_record_put_args), .where = where,
+                                            .sandbox = cl_sv_cstr(id), .data = data};
+    ASK("record", cl_engine_api.record_put, &args);
+}
+
 cloister_op ask_stop(struct world *world, const char *id, uint64_t grace, uint64_t deadline)
 {
     struct cloister_container_stop_args args = {CLOISTER_INIT(struct cloister_container_stop_args),
@@ -116,14 +218,8 @@ cloister_op ask_release(struct world *world, const char *id, cloister_process pr
 
 const char *running(struct world *world, const char *name)
 {
-    static char ids[8][20];
-    static unsigned next;
-    char *id = ids[next++ % CL_COUNT(ids)];
     assert_true(ask_create(world, name, CLOISTER_INIT_PROCESS, CLOISTER_START_NOW) != 0);
-    turn(world);
-    assert_string_equal(trace(world), "create:ok sandbox=4 container=3");
-    snprintf(id, sizeof(ids[0]), "%s", world->last_sandbox);
-    return id;
+    return now_running(world);
 }
 
 struct cloister_sandbox_info info(struct world *world, const char *id)

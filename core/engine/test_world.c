@@ -2,16 +2,19 @@
 #include "core/engine/test_world.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "core/engine/api.h"
+#include "core/engine/room.h"
+#include "core/net/stream.h"
 
 const char spec_text[] = "{\"ociVersion\":\"1.1.0\"}";
 
 /* ---- trace ---- */
 
-static void add(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct world *world, const char *format, ...)
+void trace_add(struct world *world, const char *format, ...)
 {
     size_t size = strlen(world->trace);
     va_list args;
@@ -42,22 +45,26 @@ static void on_event(void *ctx, const struct cloister_event *event)
     const char *lost = event->status.kind == CLOISTER_STATUS_LOST ? ",lost" : "";
     switch (event->kind) {
     case CLOISTER_EVENT_EXIT:
-        add(world, "exit(%s%s) ", process_name(world, event->process), lost);
+        trace_add(world, "exit(%s%s) ", process_name(world, event->process), lost);
         break;
     case CLOISTER_EVENT_DRAINED:
-        add(world, "drained(%s) ", process_name(world, event->process));
+        trace_add(world, "drained(%s", process_name(world, event->process));
+        for (uint64_t i = 0; i < event->output_count; i++)
+            trace_add(world, ",%u@%llu-%llu", event->outputs[i].fd, (unsigned long long)event->outputs[i].position,
+                      (unsigned long long)event->outputs[i].lost);
+        trace_add(world, ") ");
         break;
     case CLOISTER_EVENT_CONTAINER_DOWN:
-        add(world, "container_down%s ", lost);
+        trace_add(world, "container_down%s ", lost);
         break;
     case CLOISTER_EVENT_SANDBOX_DOWN:
-        add(world, "sandbox_down(%u) ", event->cause);
+        trace_add(world, "sandbox_down(%u) ", event->cause);
         break;
     case CLOISTER_EVENT_STATE:
-        add(world, "%s=%u ", event->container.size ? "container" : "sandbox", event->state);
+        trace_add(world, "%s=%u ", event->container.size ? "container" : "sandbox", event->state);
         break;
     default:
-        add(world, "event%u ", event->kind);
+        trace_add(world, "event%u ", event->kind);
         break;
     }
 }
@@ -72,8 +79,10 @@ void on_done(void *ctx, cloister_op op, const struct cloister_error *error, cons
     struct caller *caller_of = ctx;
     struct world *world = caller_of->world;
     assert_true(op != 0);
-    add(world, "%s:%s ", caller_of->word, code_word(error ? error->code : 0));
+    trace_add(world, "%s:%s ", caller_of->word, code_word(error ? error->code : 0));
     world->last = *result;
+    if (result->stream)
+        world->last_stream = result->stream;
     world->last_error = error ? *error : (struct cloister_error)CLOISTER_ERROR_INIT;
     if (result->sandbox.size)
         snprintf(world->last_sandbox, sizeof(world->last_sandbox), "%.*s", CL_SV_ARG(result->sandbox));
@@ -116,7 +125,7 @@ const char *logged(struct world *world)
 }
 
 /* A plugin's own shortage of memory is not what is tested: one failure is followed by success. */
-static void post(struct world *world, cloister_fn fn, void *ctx)
+void post(struct world *world, cloister_fn fn, void *ctx)
 {
     if (cl_loop_post(world->loop, fn, ctx) < 0)
         assert_int_equal(cl_loop_post(world->loop, fn, ctx), 0);
@@ -134,6 +143,10 @@ static void tell(struct world *world, struct fake_process *process, uint32_t kin
     if (!process->alive)
         return;
     process->alive = false;
+    process->exit_order = ++world->exits;
+    process->status = (struct cloister_status){.kind = kind, .value = value, .real_ns = 1000 + world->exits};
+    if (!world->engine)
+        return; /* the keeper remembers */
     struct cloister_iso_event event = {CLOISTER_INIT(struct cloister_iso_event),
                                        .kind = CLOISTER_EVENT_EXIT,
                                        .sandbox = cl_sv_cstr(process->sandbox),
@@ -150,11 +163,31 @@ void tell_exit(struct world *world, unsigned process, uint32_t code)
     tell(world, &world->processes[process], CLOISTER_STATUS_EXITED, code);
 }
 
+void tell_drained(struct world *world, unsigned process, uint64_t position, uint64_t lost)
+{
+    const struct cloister_output_end end = {.fd = 1, .position = position, .lost = lost};
+    struct cloister_iso_event event = {CLOISTER_INIT(struct cloister_iso_event),
+                                       .kind = CLOISTER_EVENT_DRAINED,
+                                       .sandbox = cl_sv_cstr(world->processes[process].sandbox),
+                                       .process = world->processes[process].number,
+                                       .outputs = &end,
+                                       .output_count = position ? 1 : 0,
+                                       .output_size = sizeof(end)};
+    cl_engine_iso_api.event(iso_host(world), &event);
+}
+
 void tell_lost(struct world *world, const char *sandbox)
 {
     struct cloister_iso_event event = {CLOISTER_INIT(struct cloister_iso_event), .kind = CLOISTER_EVENT_SANDBOX_DOWN,
                                        .sandbox = cl_sv_cstr(sandbox), .cause = CLOISTER_CAUSE_LOST};
     cl_engine_iso_api.event(iso_host(world), &event);
+}
+
+static void forget(struct world *world, struct cloister_sv sandbox, cloister_process only)
+{
+    for (unsigned i = 0; i < world->process_count; i++)
+        if (cl_sv_is(sandbox, world->processes[i].sandbox) && (!only || world->processes[i].number == only))
+            world->processes[i].forgotten = true;
 }
 
 static void start_process(struct world *world, struct cloister_sv sandbox, cloister_process number, bool init)
@@ -184,6 +217,28 @@ static const struct cloister_iso_sandbox *sandbox_of(const struct fake_call *cal
     return &((const struct cloister_iso_describe_args *)call->args)->sandbox;
 }
 
+static void give_stream(struct world *world, struct cloister_result *result)
+{
+    int ends[2];
+    if (world->no_stream)
+        return;
+    assert_true(world->stream_count < CL_COUNT(world->stream_peers));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    world->stream_peers[world->stream_count++] = ends[1];
+    if (cl_stream_from_fd(world->loop, ends[0], &result->stream) == 0)
+        return; /* else the shortage of memory met the plugin, which takes the descriptor too: once more */
+    assert_int_equal(close(ends[1]), 0);
+    world->stream_count--;
+    give_stream(world, result);
+}
+
+bool stream_gone(const struct world *world, unsigned nth)
+{
+    char byte;
+    ssize_t got = recv(world->stream_peers[nth], &byte, 1, MSG_PEEK);
+    return got == 0 || (got < 0 && errno != EAGAIN);
+}
+
 static void perform(struct fake_call *call, struct cloister_result *result)
 {
     struct world *world = call->world;
@@ -193,6 +248,16 @@ static void perform(struct fake_call *call, struct cloister_result *result)
         result->pid = 100;
         if (args->container)
             start_process(world, id, args->init, true);
+        if (args->container && args->container->start == CLOISTER_START_BLOCKED)
+            world->processes[world->process_count - 1].blocked = true;
+    } else if (call->slot == SLOT_START) {
+        const struct cloister_iso_start_args *args = call->args;
+        for (unsigned i = 0; i < world->process_count; i++)
+            if (world->processes[i].number == args->init)
+                world->processes[i].blocked = false;
+    } else if (call->slot == SLOT_RELEASE) {
+        const struct cloister_iso_release_args *args = call->args;
+        forget(world, id, args->process);
     } else if (call->slot == SLOT_EXEC) {
         const struct cloister_iso_exec_args *args = call->args;
         result->pid = 200;
@@ -204,6 +269,11 @@ static void perform(struct fake_call *call, struct cloister_result *result)
         world->immortal = false;
         end_matching(world, id, 0, true, SIGKILL);
         world->immortal = immortal;
+        forget(world, id, 0);
+        world->cookie_seen = sandbox_of(call)->cookie;
+        snprintf(world->plan_seen, sizeof(world->plan_seen), "%.*s", CL_SV_ARG(sandbox_of(call)->plan));
+    } else if (call->slot == SLOT_ADOPT) {
+        fake_inventory(world, call->args, result);
     } else if (call->slot == SLOT_SIGNAL) {
         const struct cloister_iso_signal_args *args = call->args;
         end_matching(world, id, args->signal->process, false, args->signal->signal);
@@ -212,10 +282,18 @@ static void perform(struct fake_call *call, struct cloister_result *result)
         end_matching(world, id, 0, true, args->kill->signal);
     } else if (call->slot == SLOT_DESCRIBE) {
         result->json = CLOISTER_SV("{\"fake\":true}");
+    } else if (call->slot == SLOT_ATTACH || call->slot == SLOT_STDIN) {
+        give_stream(world, result);
+        result->position = 5;
+        result->lost = 2;
     } else if (call->slot == SLOT_SWEEP) {
         const struct cloister_iso_sweep_args *args = call->args;
         world->known_seen = args->known_count;
         world->report_only_seen = args->report_only;
+        world->sweep_cookie_seen = args->cookie;
+        if (world->orphan)
+            cl_engine_iso_api.orphan(iso_host(world), cl_sv_cstr(world->orphan), "cgroup", CLOISTER_SV("/x"),
+                                     !args->report_only);
     }
 }
 
@@ -224,6 +302,10 @@ void complete(struct world *world, unsigned index, uint32_t code)
     struct fake_call *call = &world->calls[index];
     struct cloister_result result = {CLOISTER_INIT(struct cloister_result)};
     struct cloister_error err = CLOISTER_ERROR_INIT;
+    code = world->dead && !code ? CLOISTER_CANCELLED : code;
+    world->adopting -= call->slot == SLOT_ADOPT && !call->done;
+    if (call->slot == SLOT_ADOPT && !code) /* the fate's error is used up */
+        code = fake_fate_code(world, sandbox_of(call)->id);
     if (code)
         (void)cl_error_set(&err, code, 0, NULL, "fake", "the fake was told to fail");
     else if (!call->done)
@@ -256,6 +338,8 @@ static void called(void *instance, enum slot slot, const void *args, cloister_op
     struct world *world = instance;
     struct fake_call *call = &world->calls[world->call_count++];
     *call = (struct fake_call){world, slot, op, args, false};
+    world->adopting += slot == SLOT_ADOPT;
+    world->adopting_most = world->adopting > world->adopting_most ? world->adopting : world->adopting_most;
     if (world->inside[slot])
         complete(world, world->call_count - 1, 0);
     else if (!world->hold[slot])
@@ -271,6 +355,13 @@ static void iso_create(void *instance, const struct cloister_iso_create_args *ar
 
 static void iso_exec(void *instance, const struct cloister_iso_exec_args *args, cloister_op op)
 {
+    struct world *world = instance;
+    size_t used = 0;
+    world->env_seen[0] = 0;
+    world->exec_flags_seen = args->exec->flags;
+    for (uint64_t i = 0; i < args->exec->process->env_count && used < sizeof(world->env_seen); i++)
+        used += (size_t)snprintf(world->env_seen + used, sizeof(world->env_seen) - used, "%.*s;",
+                                 CL_SV_ARG(args->exec->process->env[i]));
     take_stdio(instance, args->exec->process->stdio, args->exec->process->stdio_count);
     called(instance, SLOT_EXEC, args, op);
 }
@@ -288,11 +379,27 @@ ISO_SLOT(signal, cloister_iso_signal_args, SLOT_SIGNAL)
 ISO_SLOT(release, cloister_iso_release_args, SLOT_RELEASE)
 ISO_SLOT(describe, cloister_iso_describe_args, SLOT_DESCRIBE)
 ISO_SLOT(sweep, cloister_iso_sweep_args, SLOT_SWEEP)
+ISO_SLOT(adopt, cloister_iso_adopt_args, SLOT_ADOPT)
+
+#define ISO_SLOT_OF_PROCESS(name, type, slot, member)                               \
+    static void iso_##name(void *instance, const struct type *args, cloister_op op) \
+    {                                                                               \
+        ((struct world *)instance)->process_seen = args->member;                    \
+        called(instance, slot, args, op);                                           \
+    }
+
+ISO_SLOT_OF_PROCESS(attach, cloister_iso_attach_args, SLOT_ATTACH, attach->process)
+ISO_SLOT_OF_PROCESS(attach_policy, cloister_iso_attach_policy_args, SLOT_POLICY, policy->process)
+ISO_SLOT_OF_PROCESS(write, cloister_iso_stdin_args, SLOT_STDIN, process)
+ISO_SLOT_OF_PROCESS(close, cloister_iso_stdin_args, SLOT_STDIN_CLOSE, process)
 
 static int32_t iso_probe(void *instance, struct cloister_iso_probe *ret, struct cloister_error *err)
 {
-    (void)instance, (void)err;
-    ret->capabilities = CLOISTER_ISO_PAUSE_INIT | CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_STDIO_DIRECT;
+    (void)err;
+    ret->capabilities =
+        CLOISTER_ISO_PAUSE_INIT | CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_STDIO_DIRECT | CLOISTER_ISO_TAPE;
+    if (!((struct world *)instance)->no_adopt)
+        ret->capabilities |= CLOISTER_ISO_ADOPT;
     return 0;
 }
 
@@ -340,156 +447,6 @@ unsigned calls_of(struct world *world, enum slot slot)
     return count;
 }
 
-/* ---- store ---- */
-
-struct store_work {
-    struct world *world;
-    cloister_op op;
-    struct cloister_error err;
-    uint64_t generation;
-    const struct fake_set *set;
-    bool list;
-};
-
-/* A copy with smaller elements, no byte larger than they are. */
-static void *shorten(const void *from, uint64_t count, size_t size, size_t stride)
-{
-    char *copy = malloc(count * stride + 1);
-    for (uint64_t i = 0; i < count; i++)
-        memcpy(copy + i * stride, (const char *)from + i * size, stride);
-    return copy;
-}
-
-static void on_store_turn(void *ctx)
-{
-    struct store_work *work = ctx;
-    struct world *world = work->world;
-    struct cloister_store_row rows[CL_COUNT(world->sets)];
-    struct cloister_record records[2] = {{.kind = CLOISTER_SV("sandbox")},
-                                         {.kind = CLOISTER_SV("iso"), .data = CLOISTER_SV("plan")}};
-    struct cloister_store_result result = {CLOISTER_INIT(struct cloister_store_result),
-                                           .epoch = 7,
-                                           .generation = work->generation,
-                                           .capabilities = world->store_capabilities,
-                                           .report = cl_sv_cstr(world->store_report),
-                                           .rows = rows,
-                                           .row_size = sizeof(rows[0]),
-                                           .record_size = sizeof(records[0])};
-    for (size_t i = 0; work->list && i < CL_COUNT(world->sets); i++)
-        if (world->sets[i].used)
-            rows[result.row_count++] = (struct cloister_store_row){.id = cl_sv_cstr(world->sets[i].id)};
-    if (work->set) {
-        records[0].data = cl_sv_cstr(work->set->sandbox_record);
-        result.records = records;
-        result.record_count = 2;
-    }
-    void *short_rows = NULL, *short_records = NULL;
-    if (world->short_elements) {
-        result.row_size = offsetof(struct cloister_store_row, health);
-        result.rows = short_rows = shorten(rows, result.row_count, sizeof(rows[0]), result.row_size);
-        result.record_size = offsetof(struct cloister_record, reserved) + 4; /* nor are they aligned */
-        result.records = short_records = shorten(records, result.record_count, sizeof(records[0]), result.record_size);
-    }
-    cl_store_api.done(&world->persistence.host, work->op, work->err.code ? &work->err : NULL, &result);
-    free(short_rows);
-    free(short_records);
-    free(work);
-}
-
-static struct store_work *store_work(void *instance, cloister_op op)
-{
-    struct store_work *work = calloc(1, sizeof(*work));
-    *work = (struct store_work){.world = instance, .op = op, .err = CLOISTER_ERROR_INIT};
-    post(work->world, on_store_turn, work);
-    return work;
-}
-
-static struct fake_set *find_set(struct world *world, struct cloister_sv id)
-{
-    for (size_t i = 0; i < CL_COUNT(world->sets); i++)
-        if (world->sets[i].used && cl_sv_is(id, world->sets[i].id))
-            return &world->sets[i];
-    return NULL;
-}
-
-static struct fake_set *new_set(struct world *world, struct cloister_sv id)
-{
-    for (size_t i = 0; i < CL_COUNT(world->sets); i++)
-        if (!world->sets[i].used) {
-            world->sets[i] = (struct fake_set){.used = true};
-            snprintf(world->sets[i].id, sizeof(world->sets[i].id), "%.*s", CL_SV_ARG(id));
-            return &world->sets[i];
-        }
-    return NULL;
-}
-
-static bool put_fails(struct world *world)
-{
-    if (!world->put_fails || world->put_fail_after) {
-        world->put_fail_after -= world->put_fails ? 1 : 0;
-        return false;
-    }
-    if (!world->put_fail_count)
-        return false;
-    world->put_fail_count--;
-    return true;
-}
-
-static void store_put(void *instance, const struct cloister_store_put_args *args, cloister_op op)
-{
-    struct world *world = instance;
-    struct store_work *work = store_work(world, op);
-    for (uint64_t i = 0; i < args->record_count; i++)
-        if (args->records[i].data.size && memmem(args->records[i].data.data, args->records[i].data.size, "SECRET", 6))
-            world->saw_secret = true;
-    if (put_fails(world)) {
-        (void)cl_error_set(&work->err, world->put_fails, 0, NULL, NULL, "the fake store was told to fail");
-        return;
-    }
-    world->puts_power += args->durability == CLOISTER_DURABLE_POWER;
-    world->puts_daemon += args->durability == CLOISTER_DURABLE_DAEMON;
-    struct fake_set *set = find_set(world, args->id);
-    assert_true(args->if_generation != CLOISTER_GENERATION_NEW || !set);
-    if (!set)
-        set = new_set(world, args->id);
-    for (uint64_t i = 0; i < args->record_count; i++)
-        if (cl_sv_is(args->records[i].kind, "sandbox"))
-            snprintf(set->sandbox_record, sizeof(set->sandbox_record), "%.*s", CL_SV_ARG(args->records[i].data));
-    work->generation = ++set->generation;
-}
-
-static void store_destroy(void *instance, const struct cloister_store_destroy_args *args, cloister_op op)
-{
-    struct world *world = instance;
-    struct fake_set *set = find_set(world, args->id);
-    (void)store_work(world, op);
-    world->removes++;
-    if (set)
-        set->used = false;
-}
-
-static void store_get(void *instance, const struct cloister_store_get_args *args, cloister_op op)
-{
-    store_work(instance, op)->set = find_set(instance, args->id);
-}
-
-static void store_list(void *instance, const struct cloister_store_list_args *args, cloister_op op)
-{
-    (void)args;
-    store_work(instance, op)->list = true;
-}
-
-static void store_open(void *instance, const struct cloister_store_open_args *args, cloister_op op)
-{
-    (void)args;
-    (void)store_work(instance, op);
-}
-
-static void store_close(void *instance)
-{
-    (void)instance;
-}
-
 /* ---- world ---- */
 
 static void instance_init(struct world *world, struct cl_instance *instance, const char *name, const char *label,
@@ -521,15 +478,14 @@ static void fill_vtables(struct world *world)
                                                                     .release = iso_release,
                                                                     .describe = iso_describe,
                                                                     .sweep = iso_sweep,
+                                                                    .adopt = iso_adopt,
+                                                                    .attach = iso_attach,
+                                                                    .attach_policy = iso_attach_policy,
+                                                                    .stdin = iso_write,
+                                                                    .stdin_close = iso_close,
                                                                     .cancel = iso_cancel,
                                                                     .detach = iso_detach};
-    world->persistence_vtable.persistence = (struct cloister_persistence){CLOISTER_INIT(struct cloister_persistence),
-                                                                          .open = store_open,
-                                                                          .list = store_list,
-                                                                          .get = store_get,
-                                                                          .put = store_put,
-                                                                          .destroy = store_destroy,
-                                                                          .close = store_close};
+    world->persistence_vtable.persistence = fake_persistence;
     instance_init(world, &world->isolation, "main", "isolation 'main' (fake)", &world->isolation_vtable);
     instance_init(world, &world->persistence, "main", "persistence 'main' (fake)", &world->persistence_vtable);
     instance_init(world, &world->control, "control", "personality 'control'", &world->personality_vtable);
@@ -538,10 +494,12 @@ static void fill_vtables(struct world *world)
 
 static int add_services(struct world *world)
 {
-    static const char *const see_control[] = {"control", NULL};
+    static const char *const see_control[] = {"control", NULL}, *const everything[] = {"*", NULL};
     struct cl_engine_service_args args = {
         .name = "control", .personality = &world->control, .isolation = &world->isolation, .store = world->store};
+    args.see = args.act = world->sees_all ? everything : NULL;
     int r = cl_engine_add_service(world->engine, &args, NULL);
+    args.act = NULL;
     args.name = "other";
     args.personality = &world->other;
     args.see = see_control;
@@ -553,7 +511,6 @@ int world_setup(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
     int ends[2];
-    bool opened = false;
     snprintf(world->run_dir, sizeof(world->run_dir), "/tmp/test-engine-XXXXXX");
     if (!mkdtemp(world->run_dir) || pipe2(ends, O_CLOEXEC) < 0)
         return -1;
@@ -561,21 +518,68 @@ int world_setup(void **state)
     world->log_write = ends[1];
     cl_log_set_fd(world->log_write);
     fill_vtables(world);
+    world->boot = (struct fake_boot){.boot_id = "boot", .cookie = 0xabc, .epoch = 7};
+    *state = world;
+    return cl_loop_new(&world->loop) < 0 ? -1 : world_born(world);
+}
+
+int world_born(struct world *world)
+{
     const char *profiles[] = {world->run_dir, NULL};
-    struct cl_engine_args args = {
-        .instance = "test", .run_dir = world->run_dir, .boot_id = "boot", .cookie = 0xabc, .profile_paths = profiles};
-    if (cl_loop_new(&world->loop) < 0 || cl_events_new(&world->events) < 0)
+    bool opened = false;
+    if (cl_events_new(&world->events) < 0)
         return -1;
-    args.loop = world->loop;
-    args.events = world->events;
+    const struct cl_engine_args args = {.loop = world->loop,
+                                        .events = world->events,
+                                        .instance = "test",
+                                        .run_dir = world->run_dir,
+                                        .boot_id = world->boot.boot_id,
+                                        .cookie = world->boot.cookie,
+                                        .old_cookie = world->boot.old_cookie,
+                                        .recover_ns = world->boot.recover_ns,
+                                        .orphans_report = world->boot.orphans_report,
+                                        .profile_paths = profiles};
     if (cl_engine_new(&args, &world->engine) < 0 ||
         cl_engine_add_isolation(world->engine, &world->isolation, NULL) < 0 ||
         cl_store_new(world->loop, &world->persistence, &world->store) < 0 ||
         cl_store_open(world->store, "test", "/nowhere", on_opened, &opened) < 0)
         return -1;
     turn(world);
-    *state = world;
     return opened && add_services(world) == 0 ? 0 : -1;
+}
+
+static void on_dead(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+/* Nothing of what it still does reaches anybody (world->dead); but what it has is given back. */
+void world_die(struct world *world)
+{
+    unsigned detached = world->detached, calls = world->call_count;
+    bool dead = world->engine->detached;
+    world->dead = true;
+    if (!dead)
+        cl_engine_drain(world->engine, 1, on_dead, &dead);
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < world->call_count; i++)
+            if (!world->calls[i].done)
+                complete(world, i, CLOISTER_CANCELLED);
+        if (world->hold_gets && world->gets_held)
+            release_gets(world);
+        turn(world);
+    }
+    assert_true(dead);
+    world->call_count = calls;
+    cl_engine_free(cl_steal_ptr(&world->engine));
+    cl_store_close(world->store);
+    cl_events_free(world->events);
+    turn(world);
+    world->dead = false;
+    world->detached = detached;
+    world->boot.epoch++;
+    world->adopting = world->gets_held = world->settled = world->recovered_count = 0;
+    (void)trace(world);
 }
 
 static void instance_clear(struct cl_instance *instance)
@@ -590,12 +594,18 @@ int world_teardown(void **state)
     cl_engine_free(world->engine);
     cl_store_close(world->store);
     cl_events_free(world->events);
+    if (world->last_stream) /* of a test that failed */
+        cl_stream_abort(world->last_stream, NULL, NULL);
     turn(world);
     cl_loop_free(world->loop);
     instance_clear(&world->isolation);
     instance_clear(&world->persistence);
     instance_clear(&world->control);
     instance_clear(&world->other);
+    for (size_t i = 0; i < CL_COUNT(world->sets); i++)
+        fake_set_clear(&world->sets[i]);
+    for (unsigned i = 0; i < world->stream_count; i++)
+        close(world->stream_peers[i]);
     cl_log_set_fd(2);
     close(world->log_read);
     close(world->log_write);
@@ -606,7 +616,7 @@ int world_teardown(void **state)
     return r;
 }
 
-static void on_settled(void *ctx, const struct cloister_error *err)
+void on_settled(void *ctx, const struct cloister_error *err)
 {
     struct world *world = ctx;
     assert_null(err);
@@ -618,6 +628,13 @@ void world_recover(struct world *world)
     assert_int_equal(cl_engine_recover(world->engine, on_settled, world), 0);
     assert_int_equal(world->settled, 0);
     turn(world);
+}
+
+void world_again(struct world *world)
+{
+    world_die(world);
+    assert_int_equal(world_born(world), 0);
+    world_recover(world);
 }
 
 void turn(struct world *world)

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "core/engine/label.h"
 #include "core/engine/operation.h"
 #include "core/error/error.h"
 
@@ -17,13 +18,21 @@ static void hand_out(void *to, const void *from, size_t size)
         memcpy((char *)to + sizeof(theirs), (const char *)from + sizeof(theirs), both - sizeof(theirs));
 }
 
-static struct cloister_sandbox_info sandbox_info(const struct cl_sandbox *sandbox)
+static uint32_t sandbox_flags(const struct cl_sandbox *sandbox)
+{
+    return (sandbox->journal.owed ? CLOISTER_SANDBOX_DIRTY : 0) |
+           (sandbox->recovering ? CLOISTER_SANDBOX_RECOVERING : 0) |
+           (sandbox->no_contact ? CLOISTER_SANDBOX_NO_CONTACT : 0) |
+           (sandbox->uncommitted ? CLOISTER_SANDBOX_UNCOMMITTED : 0);
+}
+
+struct cloister_sandbox_info cl_view_sandbox(const struct cl_sandbox *sandbox)
 {
     struct cloister_sandbox_info info = {
         CLOISTER_INIT(struct cloister_sandbox_info),
         .state = sandbox->state,
         .cause = sandbox->cause,
-        .flags = sandbox->journal.owed ? CLOISTER_SANDBOX_DIRTY : 0,
+        .flags = sandbox_flags(sandbox),
         .id = cl_sandbox_id(sandbox),
         .name = sandbox->name,
         .service = cl_sv_cstr(sandbox->service->name),
@@ -44,7 +53,7 @@ int32_t cl_view_info(const struct cloister_host *host, struct cloister_sv id, st
     const struct cl_sandbox *sandbox = cl_sandbox_find(cl_service_of(host), id, false, err);
     if (!sandbox)
         return -1;
-    struct cloister_sandbox_info info = sandbox_info(sandbox);
+    struct cloister_sandbox_info info = cl_view_sandbox(sandbox);
     hand_out(ret, &info, sizeof(info));
     return 0;
 }
@@ -62,7 +71,7 @@ int32_t cl_view_machine_info(const struct cloister_host *host, struct cloister_m
         .instance = cl_sv_cstr(engine->instance),
     };
     CL_LIST_FOREACH(node, &engine->sandboxes)
-    info.sandboxes += cl_service_sees(service, CL_CONTAINER(node, struct cl_sandbox, node)->service);
+    info.sandboxes += cl_sandbox_visible(CL_CONTAINER(node, struct cl_sandbox, node), service);
     hand_out(ret, &info, sizeof(info));
     return 0;
 }
@@ -78,6 +87,8 @@ int32_t cl_view_find(const struct cloister_host *host, struct cloister_sv name, 
         if ((found && found->service == service) || other == service || !cl_service_sees(service, other))
             continue;
         const struct cl_sandbox *theirs = name.size ? cl_map_get(&other->names, name) : NULL;
+        if (theirs && !cl_sandbox_visible(theirs, service))
+            continue;
         if (theirs && found) {
             (void)cl_error_set(err, CLOISTER_BUSY, 0, found->service->name, NULL,
                                "services '%s' and '%s' both have a sandbox '%.*s': use its id", found->service->name,
@@ -101,9 +112,9 @@ int32_t cl_view_iterate(const struct cloister_host *host, cloister_sandbox_fn fn
     CL_LIST_FOREACH(node, &service->engine->sandboxes)
     {
         const struct cl_sandbox *sandbox = CL_CONTAINER(node, struct cl_sandbox, node);
-        if (!cl_service_sees(service, sandbox->service))
+        if (!cl_sandbox_visible(sandbox, service))
             continue;
-        struct cloister_sandbox_info info = sandbox_info(sandbox);
+        struct cloister_sandbox_info info = cl_view_sandbox(sandbox);
         fn(ctx, &info);
     }
     return 0;
@@ -154,6 +165,8 @@ int32_t cl_view_processes(const struct cloister_host *host, struct cloister_sv i
             .is_init = process->is_init,
             .container = cl_sv_cstr(process->container->cid),
             .name = cl_sv_cstr(process->name),
+            .tag = process->tag,
+            .captured = process->captured,
             .status = process->status,
             .started_real_ns = process->started_real_ns,
         };
@@ -162,32 +175,47 @@ int32_t cl_view_processes(const struct cloister_host *host, struct cloister_sv i
     return 0;
 }
 
+/* A secret is its owner's alone. */
+static bool hidden(const struct cl_service *service, const struct cl_sandbox *sandbox, const struct cl_label *label)
+{
+    return label->flags & CLOISTER_LABEL_SECRET && sandbox->service != service;
+}
+
 int32_t cl_view_labels(const struct cloister_host *host, struct cloister_sv id, cloister_label_fn fn, void *ctx,
                        struct cloister_error *err)
 {
-    const struct cl_sandbox *sandbox = cl_sandbox_find(cl_service_of(host), id, false, err);
+    const struct cl_service *service = cl_service_of(host);
+    struct cl_sandbox *sandbox = cl_sandbox_find(service, id, false, err);
     if (!sandbox)
         return -1;
+    cl_labels_know(sandbox);
     for (size_t i = 0; i < sandbox->label_count; i++)
-        fn(ctx, sandbox->labels[i].key, sandbox->labels[i].value);
+        fn(ctx, sandbox->labels[i].key,
+           hidden(service, sandbox, &sandbox->labels[i]) ? cl_sv(NULL, 0) : sandbox->labels[i].value,
+           sandbox->labels[i].flags);
     return 0;
 }
 
 int32_t cl_view_label_get(const struct cloister_host *host, struct cloister_sv id, struct cloister_sv key,
                           struct cloister_sv *ret, struct cloister_error *err)
 {
-    const struct cl_sandbox *sandbox = cl_sandbox_find(cl_service_of(host), id, false, err);
-    for (size_t i = 0; sandbox && i < sandbox->label_count; i++) {
-        if (!cl_sv_eq(sandbox->labels[i].key, key))
-            continue;
-        *ret = sandbox->labels[i].value;
+    const struct cl_service *service = cl_service_of(host);
+    struct cl_sandbox *sandbox = cl_sandbox_find(service, id, false, err);
+    if (!sandbox)
+        return -1;
+    cl_labels_know(sandbox);
+    const struct cl_label *label = cl_label_find(sandbox, key);
+    if (label && !hidden(service, sandbox, label)) {
+        *ret = label->value;
         return 0;
     }
-    if (sandbox) {
+    if (label)
+        (void)cl_error_set(err, CLOISTER_DENIED, 0, NULL, "label", "label '%.*s' of sandbox '%.*s' is secret",
+                           CL_SV_ARG(key), CL_SV_ARG(sandbox->name));
+    else
         (void)cl_error_set(err, CLOISTER_NO_ENTITY, 0, NULL, "label", "sandbox '%.*s' has no label '%.*s'",
                            CL_SV_ARG(sandbox->name), CL_SV_ARG(key));
-        cl_error_subject(err, key);
-    }
+    cl_error_subject(err, key);
     return -1;
 }
 

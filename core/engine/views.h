@@ -5,6 +5,10 @@
 
 #include <cloister/host.h>
 
+struct cl_sandbox;
+
+/* Borrows from the sandbox. */
+struct cloister_sandbox_info cl_view_sandbox(const struct cl_sandbox *sandbox);
 int32_t cl_view_info(const struct cloister_host *host, struct cloister_sv id, struct cloister_sandbox_info *ret,
                      struct cloister_error *err);
 int32_t cl_view_machine_info(const struct cloister_host *host, struct cloister_machine_info *ret);

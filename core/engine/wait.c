@@ -52,7 +52,7 @@ static int prepare(struct cl_operation *operation, const struct cloister_wait_ar
     operation->args.until = args->until;
     operation->result.process = args->process;
     if (args->process)
-        return cl_process_find(operation->sandbox, args->process, err) ? 0 : -ENOENT;
+        return cl_process_check(operation->sandbox, args->process, err);
     operation->container = cl_container_find(operation->sandbox, args->container, err);
     return operation->container ? 0 : -ENOENT;
 }
@@ -62,14 +62,8 @@ cloister_op cl_api_wait(const struct cloister_host *host, const struct cloister_
 {
     struct cloister_wait_args copy;
     cl_struct_copy(&copy, sizeof(copy), args);
-    struct cl_service *service = cl_service_of(host);
-    struct cl_sandbox *sandbox = cl_sandbox_find(service, copy.sandbox, false, err);
-    struct cl_operation *operation = sandbox ? cl_operation_new(service, &class, sandbox, done, ctx, err) : NULL;
-    if (!operation)
-        return 0;
-    if (prepare(operation, &copy, err) < 0) {
-        cl_operation_wrap(operation, err);
-        return cl_operation_drop(operation);
-    }
-    return cl_operation_start(operation, copy.deadline, CL_CLAIM_NONE);
+    struct cl_operation *operation = cl_operation_ask(host, &class, copy.sandbox, false, done, ctx, err);
+    return operation
+               ? cl_operation_prepared(operation, prepare(operation, &copy, err), copy.deadline, CL_CLAIM_NONE, err)
+               : 0;
 }

@@ -28,11 +28,12 @@ struct receiver {
     bool removed; /* during a delivery: forgotten when that is over */
 };
 
-/* An event emitted from inside a delivery, with its strings. */
+/* An event emitted from inside a delivery, with its outputs and, behind them, its strings. */
 struct waiting {
     struct cl_list node;
+    bool own;
     struct cloister_event event;
-    char text[];
+    struct cloister_output_end outputs[];
 };
 
 struct cl_events {
@@ -133,12 +134,13 @@ static bool sees(const struct receiver *receiver, struct cloister_sv owner)
     return false;
 }
 
-static void deliver(struct cl_events *events, const struct cloister_event *event)
+static void deliver(struct cl_events *events, const struct cloister_event *event, bool own)
 {
     CL_LIST_FOREACH(node, &events->receivers)
     {
         struct receiver *receiver = CL_CONTAINER(node, struct receiver, node);
-        if (!receiver->removed && sees(receiver, event->service))
+        bool may = own ? cl_sv_is(event->service, receiver->service) : sees(receiver, event->service);
+        if (!receiver->removed && may)
             receiver->fn(receiver->ctx, event);
     }
 }
@@ -152,17 +154,22 @@ static char *keep(char *at, struct cloister_sv *text)
 }
 
 /* The strings of an event are borrowed for the call of emit, so a waiting one needs its own. */
-static void put_in_line(struct cl_events *events, const struct cloister_event *event)
+static void put_in_line(struct cl_events *events, const struct cloister_event *event, bool own)
 {
     size_t size = event->service.size + event->sandbox.size + event->name.size + event->container.size;
-    struct waiting *waiting = cl_malloc(sizeof(*waiting) + size);
+    size_t outputs = event->output_count * sizeof(*event->outputs); /* the engine's, so in our size */
+    struct waiting *waiting = cl_malloc(sizeof(*waiting) + outputs + size);
     if (!waiting) {
         cl_log(CL_LOG_ERROR, "events", "no memory for event %llu of sandbox %.*s: it is lost",
                (unsigned long long)event->sequence, CL_SV_ARG(event->sandbox));
         return;
     }
+    waiting->own = own;
     waiting->event = *event;
-    char *at = keep(waiting->text, &waiting->event.service);
+    if (outputs)
+        memcpy(waiting->outputs, event->outputs, outputs);
+    waiting->event.outputs = outputs ? waiting->outputs : NULL;
+    char *at = keep((char *)&waiting->outputs[event->output_count], &waiting->event.service);
     at = keep(at, &waiting->event.sandbox);
     at = keep(at, &waiting->event.name);
     (void)keep(at, &waiting->event.container);
@@ -174,7 +181,7 @@ static void deliver_waiting(struct cl_events *events)
     for (struct cl_list *node; (node = cl_list_first(&events->waiting));) {
         struct waiting *waiting = CL_CONTAINER(node, struct waiting, node);
         cl_list_remove(node);
-        deliver(events, &waiting->event);
+        deliver(events, &waiting->event, waiting->own);
         free(waiting);
     }
     CL_LIST_FOREACH(node, &events->receivers)
@@ -185,7 +192,7 @@ static void deliver_waiting(struct cl_events *events)
     }
 }
 
-void cl_events_emit(struct cl_events *events, struct cloister_event *event)
+static void emit(struct cl_events *events, struct cloister_event *event, bool own)
 {
     event->struct_size = (uint32_t)sizeof(*event);
     event->sequence = ++events->sequence;
@@ -194,13 +201,23 @@ void cl_events_emit(struct cl_events *events, struct cloister_event *event)
     if (!event->mono_ns)
         event->mono_ns = cl_mono_ns();
     if (events->delivering) {
-        put_in_line(events, event);
+        put_in_line(events, event, own);
         return;
     }
     events->delivering = true;
-    deliver(events, event);
+    deliver(events, event, own);
     deliver_waiting(events);
     events->delivering = false;
+}
+
+void cl_events_emit(struct cl_events *events, struct cloister_event *event)
+{
+    emit(events, event, false);
+}
+
+void cl_events_emit_own(struct cl_events *events, struct cloister_event *event)
+{
+    emit(events, event, true);
 }
 
 uint64_t cl_events_sequence(const struct cl_events *events)

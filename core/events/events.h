@@ -18,6 +18,8 @@ void cl_events_remove(struct cl_events *events, const char *service);
 /* Gives the event its sequence and times (where 0) and delivers it synchronously. Emission from inside a delivery is
  * queued behind it. */
 void cl_events_emit(struct cl_events *events, struct cloister_event *event);
+/* The same, but only the owner's service gets it: of a sandbox that nobody else may see yet. */
+void cl_events_emit_own(struct cl_events *events, struct cloister_event *event);
 uint64_t cl_events_sequence(const struct cl_events *events); /* of the last one */
 
 #endif

@@ -37,6 +37,7 @@ enum cloister_cause {
 #define CLOISTER_SANDBOX_NO_CONTACT (1u << 1)
 #define CLOISTER_SANDBOX_DIRTY (1u << 2) /* a "reached" write is owed to the store */
 #define CLOISTER_SANDBOX_FROZEN (1u << 3)
+#define CLOISTER_SANDBOX_UNCOMMITTED (1u << 4) /* provisional: only its own service sees it. Since 0.2 */
 
 enum cloister_container_state {
     CLOISTER_CONTAINER_CREATING = 1,
@@ -85,6 +86,17 @@ enum cloister_event_kind {
     CLOISTER_EVENT_PROGRESS = 10
 };
 
+#define CLOISTER_OUTPUT_BY_DEADLINE (1u << 0) /* somebody still held it open when the drain deadline passed */
+
+/* Where a captured output descriptor ended. Since 0.2. */
+struct cloister_output_end { /* stands in arrays */
+    uint32_t fd;             /* of the process: 1, 2 */
+    uint32_t flags;          /* CLOISTER_OUTPUT_* */
+    uint64_t position;       /* bytes it wrote */
+    uint64_t lost;           /* bytes of them that were dropped by policy before anybody read them */
+    uint64_t reserved[2];
+};
+
 /* Borrowed for the call of event(). */
 struct cloister_event {
     uint32_t struct_size;
@@ -102,6 +114,9 @@ struct cloister_event {
     struct cloister_status status; /* EXIT, DRAINED, CONTAINER_DOWN (init's) */
     uint64_t real_ns;
     uint64_t mono_ns;
+    const struct cloister_output_end *outputs; /* DRAINED; since 0.2 */
+    uint64_t output_count;
+    uint64_t output_size; /* bytes per element */
 };
 
 #ifdef __cplusplus

@@ -116,7 +116,93 @@ struct cloister_iso_sweep_args {
     uint64_t known_count;
 };
 
-struct cloister_iso_adopt_args;
+struct cloister_iso_attach_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_attach_args *attach; /* process is set */
+};
+
+struct cloister_iso_attach_policy_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_attach_policy_args *policy; /* process is set */
+};
+
+struct cloister_iso_stdin_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    cloister_process process;
+};
+
+/* A container as the records know it. Since 0.2. */
+struct cloister_iso_container { /* stands in arrays */
+    struct cloister_sv cid;
+    struct cloister_sv spec; /* OCI config.json without `process`, as it was handed over at create */
+    struct cloister_sv rootfs;
+    uint32_t rootfs_flags;
+    uint32_t incarnation;
+    cloister_process init;
+    uint32_t init_kind;    /* enum cloister_init_kind */
+    uint32_t no_new_privs; /* init's */
+    uint64_t reserved[2];
+};
+
+/* Takes over a sandbox that a former daemon made, in this boot. Nothing may be changed in it, whatever is found.
+ * Result: inventory. Fails only if it cannot be found out now (NO_CONTACT: it lives and does not answer). */
+struct cloister_iso_adopt_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_iso_container *containers;
+    uint64_t container_count;
+    uint64_t container_size; /* bytes per element */
+    uint64_t deadline;
+};
+
+enum cloister_fate {
+    CLOISTER_FATE_ALIVE = 1,  /* its keeper lives and is ours: it is watched from now on, events follow */
+    CLOISTER_FATE_OFF = 2,    /* nothing of it lives; destroy still has to clean up */
+    CLOISTER_FATE_FOREIGN = 3 /* what is there is not ours: never touched */
+};
+
+struct cloister_inventory_container { /* stands in arrays */
+    struct cloister_sv cid;
+    cloister_process init;
+    uint32_t state; /* enum cloister_container_state */
+    int32_t pid;
+    uint64_t reserved[2];
+};
+
+struct cloister_inventory_process { /* stands in arrays; in order of birth */
+    cloister_process process;
+    struct cloister_sv cid;
+    struct cloister_sv name;
+    struct cloister_sv tag;
+    uint32_t state; /* enum cloister_process_state */
+    int32_t pid;
+    uint32_t is_init;
+    uint32_t output_count;
+    struct cloister_status status;
+    uint64_t exit_order; /* 1, 2, 3, ... within the sandbox; 0 = lives */
+    uint64_t started_real_ns;
+    const struct cloister_output_end
+        *outputs; /* of a drained one; own size of the SDK's minor, like everything nested */
+    uint64_t reserved[2];
+};
+
+struct cloister_inventory {
+    uint32_t struct_size;
+    uint32_t fate; /* enum cloister_fate */
+    const struct cloister_inventory_container *containers;
+    uint64_t container_count;
+    uint64_t container_size;
+    const struct cloister_inventory_process *processes;
+    uint64_t process_count;
+    uint64_t process_size;
+};
 
 struct cloister_feature { /* stands in arrays */
     const char *name;     /* "v2-freeze" */
@@ -160,17 +246,17 @@ struct cloister_isolation {
     CLOISTER_ISO_SLOT(release, cloister_iso_release_args);
     CLOISTER_ISO_SLOT(describe, cloister_iso_describe_args); /* Result: json */
     CLOISTER_ISO_SLOT(sweep, cloister_iso_sweep_args);
-    CLOISTER_ISO_SLOT(adopt, cloister_iso_adopt_args);
+    CLOISTER_ISO_SLOT(adopt, cloister_iso_adopt_args); /* Result: inventory. Since 0.2 */
     CLOISTER_ISO_SLOT(sandbox_start, cloister_sandbox_start_args);
     CLOISTER_ISO_SLOT(sandbox_stop, cloister_sandbox_stop_args);
     CLOISTER_ISO_SLOT(container_create, cloister_container_create_args);
     CLOISTER_ISO_SLOT(container_delete, cloister_container_delete_args);
     CLOISTER_ISO_SLOT(file_put, cloister_file_put_args);
     CLOISTER_ISO_SLOT(resize, cloister_resize_args);
-    CLOISTER_ISO_SLOT(stdin, cloister_stdin_args);
-    CLOISTER_ISO_SLOT(stdin_close, cloister_stdin_close_args);
-    CLOISTER_ISO_SLOT(attach, cloister_attach_args);
-    CLOISTER_ISO_SLOT(attach_policy, cloister_attach_policy_args);
+    CLOISTER_ISO_SLOT(stdin, cloister_iso_stdin_args);
+    CLOISTER_ISO_SLOT(stdin_close, cloister_iso_stdin_args);
+    CLOISTER_ISO_SLOT(attach, cloister_iso_attach_args);
+    CLOISTER_ISO_SLOT(attach_policy, cloister_iso_attach_policy_args);
     CLOISTER_ISO_SLOT(freeze, cloister_freeze_args);
     CLOISTER_ISO_SLOT(thaw, cloister_thaw_args);
     CLOISTER_ISO_SLOT(update, cloister_update_args);
@@ -197,6 +283,9 @@ struct cloister_iso_event {
     uint32_t cause;
     cloister_process process;
     struct cloister_status status;
+    const struct cloister_output_end *outputs; /* DRAINED; since 0.2 */
+    uint64_t output_count;
+    uint64_t output_size;
 };
 
 struct cloister_iso_api {

@@ -73,7 +73,7 @@ struct cloister_personality {
                  uint64_t pushes); /* its first n pushes are in the kernel */
     void (*event)(void *instance,
                   const struct cloister_event *event); /* own and granted sandboxes; lossless, in order */
-    /* One sandbox came out of recovery; call cloister_exchange_api.recovered_done when ready. */
+    /* One sandbox came out of recovery; call cloister_engine_api.recovered_done when ready (it may take its time). */
     void (*recovered)(void *instance, const struct cloister_sandbox_info *sandbox, cloister_op op);
     void (*reload)(void *instance);
     /* No more requests come. Complete what is under way until deadline; call drained when done. */
@@ -130,9 +130,8 @@ struct cloister_exchange_api {
     /* FULL: it was not taken; writable follows. GONE: exchange_gone follows (after `answer` it does not). */
     uint32_t (*push)(cloister_exchange *exchange, struct cloister_sv body);
     void (*end)(cloister_exchange *exchange);
-    void (*park)(cloister_exchange *exchange); /* leaves the in-flight count, deadlines and drain */
-    void (*recovered_done)(const struct cloister_host *host, cloister_op op); /* NULL until sandboxes are recovered */
-    void (*drained)(const struct cloister_host *host);                        /* answer to drain */
+    void (*park)(cloister_exchange *exchange);         /* leaves the in-flight count, deadlines and drain */
+    void (*drained)(const struct cloister_host *host); /* answer to drain */
     /* An open exchange of the same connection by its wire id, NULL if there is none (unsubscribe). */
     cloister_exchange *(*by_wire_id)(const cloister_conn *conn, struct cloister_wire_id id);
 

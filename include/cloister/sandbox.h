@@ -23,6 +23,7 @@
 #include <cloister/abi.h>
 #include <cloister/error.h>
 #include <cloister/events.h>
+#include <cloister/stream.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +42,15 @@ struct cloister_result {
     struct cloister_status status; /* wait, container_stop */
     uint32_t container_state;      /* enum cloister_container_state */
     uint32_t survivors;            /* container_kill, container_stop */
+    /* Since 0.2. */
+    cloister_stream *stream;                   /* attach, stdin: transferred to the callee of done */
+    uint64_t position;                         /* attach: number of the stream's first byte */
+    uint64_t lost;                             /* attach: bytes between what was asked for and that */
+    uint64_t end;                              /* attach: how many bytes have been written so far */
+    const struct cloister_output_end *outputs; /* wait DRAINED: where its captured output ended */
+    uint64_t output_count;
+    uint64_t output_size;                       /* bytes per element */
+    const struct cloister_inventory *inventory; /* isolation's adopt (isolation.h) */
 };
 
 typedef void (*cloister_done_fn)(void *ctx, cloister_op op, const struct cloister_error *error,
@@ -51,17 +61,24 @@ enum cloister_stdio_kind {
     CLOISTER_STDIO_NULL = 1,       /* /dev/null of the container's own making */
     CLOISTER_STDIO_DESCRIPTOR = 2, /* fd, moved */
     CLOISTER_STDIO_SOCKET = 3,     /* a stream's descriptor (later issue) */
-    CLOISTER_STDIO_PIPE = 4,       /* captured output (later issue) */
+    CLOISTER_STDIO_PIPE = 4,       /* 1, 2: captured output (attach); 0: written through `stdin`. window, policy */
     CLOISTER_STDIO_PTY = 5,        /* (later issue) */
     CLOISTER_STDIO_CLOSED = 6,     /* a pipe whose far end is closed: EOF on reading, EPIPE on writing */
     CLOISTER_STDIO_SAME_AS = 7     /* a copy of child descriptor fd */
 };
 
+/* What happens to captured output while nobody reads it. */
+enum cloister_policy {
+    CLOISTER_POLICY_BLOCK = 0,  /* the window fills up, then the writer waits */
+    CLOISTER_POLICY_DROP = 1,   /* the newest window is kept, what leaves it is counted */
+    CLOISTER_POLICY_DISCARD = 2 /* nothing is kept, everything is counted */
+};
+
 struct cloister_stdio { /* stands in arrays */
     uint32_t kind;
     int32_t fd;
-    uint64_t window;
-    uint32_t policy;
+    uint64_t window; /* PIPE: bytes; 0 = 1 MiB; at most 16 MiB */
+    uint32_t policy; /* PIPE: enum cloister_policy */
     uint32_t reserved32;
     uint64_t reserved[2];
 };
@@ -79,6 +96,10 @@ struct cloister_process_args {
     uint64_t stdio_count;
     uint64_t stdio_size;    /* bytes per element */
     struct cloister_sv tag; /* <= 1 KiB, opaque, kept by the keeper */
+    /* Since 0.2. After its exit captured output is *drained* when its pipes end, or have been silent for drain_idle, or
+     * drain_max has passed. ns; 0 = 1 s and 10 s. */
+    uint64_t drain_idle;
+    uint64_t drain_max;
 };
 
 enum cloister_init_kind { CLOISTER_INIT_PROCESS = 1, CLOISTER_INIT_PAUSE = 2 };
@@ -102,13 +123,18 @@ struct cloister_container_args {
     const struct cloister_process_args *process; /* INIT_PROCESS */
 };
 
+#define CLOISTER_LABEL_SECRET (1u << 0) /* in the 0600 run file only; gone after a reboot. Since 0.2 */
+
 struct cloister_label { /* stands in arrays */
     struct cloister_sv key;
     struct cloister_sv value;
-    uint64_t reserved[2];
+    uint32_t flags; /* CLOISTER_LABEL_* */
+    uint32_t reserved32;
+    uint64_t reserved[1];
 };
 
-#define CLOISTER_SANDBOX_PROVISIONAL (1u << 0) /* later issue; refused until then */
+/* Not visible to other services, and undone by the next start of the daemon, until sandbox_commit. Since 0.2 */
+#define CLOISTER_SANDBOX_PROVISIONAL (1u << 0)
 
 /* Makes a sandbox, optionally with its first container, started: one journalled operation, whole or gone.
  * Result: sandbox; with a container: process and pid of its init, container_state. EXISTS (name), LIMIT, DENIED;
@@ -123,6 +149,7 @@ struct cloister_sandbox_create_args {
     uint64_t label_size;                             /* bytes per element */
     const struct cloister_container_args *container; /* NULL = none */
     uint64_t deadline;
+    struct cloister_sv record; /* the service's STORE record of it, written with the intent; empty = none. Since 0.2 */
 };
 
 /* Execs a BLOCKED init, with the stdio given here (the one at create then does not count). Result: process, pid. */
@@ -164,6 +191,7 @@ struct cloister_container_stop_args {
  * names leftovers. */
 #define CLOISTER_DESTROY_REFUSE_IF_BUSY (1u << 0)
 #define CLOISTER_DESTROY_REFUSE_IF_RUNNING (1u << 1)
+#define CLOISTER_DESTROY_FORCE (1u << 2) /* also an unknown one: what is found of it by id and cookie. Since 0.2 */
 struct cloister_sandbox_destroy_args {
     uint32_t struct_size;
     uint32_t flags;
@@ -173,9 +201,12 @@ struct cloister_sandbox_destroy_args {
 
 /* Runs a further process. Result: process, pid, uid, gid. Success means that execve succeeded; every failure comes
  * here. */
+#define CLOISTER_EXEC_ENV_FROM_CONTAINER \
+    (1u << 0) /* init's environment first; entries of `env` replace equal names. 0.2 */
+
 struct cloister_exec_args {
     uint32_t struct_size;
-    uint32_t flags;
+    uint32_t flags; /* CLOISTER_EXEC_* */
     struct cloister_sv sandbox;
     struct cloister_sv container; /* empty = "main" */
     struct cloister_sv name;      /* "" or unique among the container's live processes; NAME_IN_USE */
@@ -223,18 +254,99 @@ struct cloister_describe_args {
     struct cloister_sv sandbox;
 };
 
+/* A provisional sandbox becomes an ordinary one. On a committed one nothing happens. Result: nothing. Since 0.2. */
+struct cloister_sandbox_commit_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_sv sandbox;
+    struct cloister_sv record; /* its STORE record from now on, in the same write; empty = as it is */
+};
+
+enum cloister_attach_from {
+    CLOISTER_ATTACH_LIVE = 1,    /* what comes from now on */
+    CLOISTER_ATTACH_OLDEST = 2,  /* the oldest byte that is still there */
+    CLOISTER_ATTACH_RESUME = 3,  /* where the slowest reader was whom a dead daemon left behind; without one, OLDEST */
+    CLOISTER_ATTACH_POSITION = 4 /* `position`; the oldest byte there is if that has gone. INVALID: not written yet */
+};
+
+/* Reads captured output (a PIPE entry of the stdio list), while the process runs and after it, until it is released.
+ * Any number of readers (at most 16 per process: LIMIT). Result: stream (its EOF is the end of the output), position,
+ * lost. UNSUPPORTED: that descriptor is not captured. Since 0.2. */
+struct cloister_attach_args {
+    uint32_t struct_size;
+    uint32_t from; /* enum cloister_attach_from */
+    struct cloister_sv sandbox;
+    struct cloister_sv container; /* empty = "main" */
+    cloister_process process;     /* 0 = the container's init */
+    uint32_t fd;                  /* 1 or 2 */
+    uint32_t policy;              /* BLOCK: the writer waits for the fastest such reader; DROP: this reader loses */
+    uint64_t position;
+    uint64_t deadline;
+};
+
+/* From now on this policy holds while nobody reads; readers left behind by a dead daemon are forgotten. Since 0.2. */
+struct cloister_attach_policy_args {
+    uint32_t struct_size;
+    uint32_t policy; /* enum cloister_policy */
+    struct cloister_sv sandbox;
+    struct cloister_sv container;
+    cloister_process process; /* 0 = the container's init */
+    uint32_t fd;
+    uint32_t reserved;
+    uint64_t window; /* 0 = as it is */
+};
+
+/* A stream that writes to the process's stdin (a PIPE entry). Its end is no EOF for the process: stdin_close is.
+ * Result: stream. INVALID_STATE: it has been closed; UNSUPPORTED: stdin is no PIPE. Since 0.2. */
+struct cloister_stdin_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_sv sandbox;
+    struct cloister_sv container;
+    cloister_process process; /* 0 = the container's init */
+};
+
+/* Idempotent. Since 0.2. */
+struct cloister_stdin_close_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_sv sandbox;
+    struct cloister_sv container;
+    cloister_process process; /* 0 = the container's init */
+};
+
+/* Sets (value.data NULL: removes) one label; in the store before the answer. TOO_BIG, LIMIT. Since 0.2. */
+struct cloister_label_put_args {
+    uint32_t struct_size;
+    uint32_t flags; /* CLOISTER_LABEL_* */
+    struct cloister_sv sandbox;
+    struct cloister_sv key;
+    struct cloister_sv value;
+};
+
+enum cloister_record_class {
+    CLOISTER_RECORD_STORE = 1, /* in the store before the answer */
+    CLOISTER_RECORD_RUN = 2    /* in the 0600 run file: survives the daemon, not the boot nor the sandbox's going off */
+};
+
+#define CLOISTER_RECORD_BYTES_MAX (256u * 1024u)
+
+/* Replaces the calling service's own record, of a sandbox of its own or (sandbox empty) of the service itself. data
+ * NULL: removes. TOO_BIG. Since 0.2. */
+struct cloister_record_put_args {
+    uint32_t struct_size;
+    uint32_t where; /* enum cloister_record_class */
+    struct cloister_sv sandbox;
+    struct cloister_sv data;
+};
+
 /* Arguments of later issues. */
-struct cloister_sandbox_commit_args;
 struct cloister_sandbox_start_args;
 struct cloister_sandbox_stop_args;
 struct cloister_container_create_args;
 struct cloister_container_delete_args;
 struct cloister_file_put_args;
 struct cloister_resize_args;
-struct cloister_stdin_args;
-struct cloister_stdin_close_args;
-struct cloister_attach_args;
-struct cloister_attach_policy_args;
 struct cloister_freeze_args;
 struct cloister_thaw_args;
 struct cloister_update_args;
@@ -246,8 +358,6 @@ struct cloister_files_in_args;
 struct cloister_files_out_args;
 struct cloister_channel_args;
 struct cloister_snapshot_args;
-struct cloister_label_put_args;
-struct cloister_record_put_args;
 
 /* Synchronous views. Strings are borrowed until the next call of the engine or return to the loop. */
 struct cloister_sandbox_info {
@@ -288,6 +398,9 @@ struct cloister_process_info {
     struct cloister_sv name;
     struct cloister_status status;
     uint64_t started_real_ns;
+    struct cloister_sv tag; /* since 0.2 */
+    uint32_t captured;      /* it has captured output: released, that is gone. Since 0.2 */
+    uint32_t reserved;
 };
 
 struct cloister_machine_info {
@@ -302,7 +415,9 @@ struct cloister_machine_info {
 typedef void (*cloister_sandbox_fn)(void *ctx, const struct cloister_sandbox_info *info);
 typedef void (*cloister_container_fn)(void *ctx, const struct cloister_container_info *info);
 typedef void (*cloister_process_fn)(void *ctx, const struct cloister_process_info *info);
-typedef void (*cloister_label_fn)(void *ctx, struct cloister_sv key, struct cloister_sv value);
+/* value.data NULL: secret, and the sandbox is another service's. */
+typedef void (*cloister_label_fn)(void *ctx, struct cloister_sv key, struct cloister_sv value,
+                                  uint32_t flags); /* CLOISTER_LABEL_* */
 
 #define CLOISTER_ENGINE_SLOT(name)                                                                   \
     cloister_op (*name)(const struct cloister_host *host, const struct cloister_##name##_args *args, \
@@ -369,8 +484,12 @@ struct cloister_engine_api {
      */
     int32_t (*spec_default)(const struct cloister_host *host, struct cloister_sv profile, struct cloister_sv *ret,
                             struct cloister_error *err);
-    int32_t (*record_get)(const struct cloister_host *host, struct cloister_sv sandbox, struct cloister_sv kind,
-                          struct cloister_sv *ret, struct cloister_error *err); /* NULL until records exist */
+    /* The calling service's record; empty if there is none. Borrowed until the next call of the engine or return to the
+     * loop. Since 0.2. */
+    int32_t (*record_get)(const struct cloister_host *host, struct cloister_sv sandbox, uint32_t where,
+                          struct cloister_sv *ret, struct cloister_error *err);
+    /* A personality's answer to `recovered`. Since 0.2. */
+    void (*recovered_done)(const struct cloister_host *host, cloister_op op);
 };
 
 #ifdef __cplusplus

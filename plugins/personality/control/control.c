@@ -3,29 +3,37 @@
  * control - the operators' personality: what cloisterctl speaks. README.md beside this file has every shape.
  *
  * A request's params are read strictly (params.c): a key that is unknown, missing or of another type is an error that
- * names it. Reads (op_view.c) are answered from the engine's synchronous views. Everything else (op_create.c,
- * op_process.c) becomes one operation of the engine and one ct_call (call.c) that joins its completion with the
- * exchange, if that is still there: a client that goes away ends its own waits and subscriptions and nothing else.
- * Events (subscription.c) are pushed as the connection takes them; a slow client has a bounded queue and is told how
- * many it has lost.
+ * names it. Reads (op_view.c) are answered from the engine's synchronous views. Bytes of a process (op_flow.c) are a
+ * flow (flow.c): a relay of the host's that an exchange waits for. Everything else (op_create.c, op_process.c) becomes
+ * one operation of the engine and one ct_call (call.c) that joins its completion with the exchange, if that is still
+ * there: a client that goes away ends its own waits and subscriptions and nothing else. Events (subscription.c) are
+ * pushed as the connection takes them; a slow client has a bounded queue and is told how many it has lost.
  */
-#include "control.h"
+#include "flow.h"
 
-#define OPERATIONS(X)                         \
-    X(version, OBSERVE, 0)                    \
-    X(plugins, OBSERVE, 0)                    \
-    X(list, OBSERVE, 0)                       \
-    X(inspect, OBSERVE, 0)                    \
-    X(health, OBSERVE, 0)                     \
-    X(hello, OBSERVE, 0)                      \
-    X(events, OBSERVE, CLOISTER_ROUTE_PARKED) \
-    X(unsubscribe, OBSERVE, 0)                \
-    X(wait, OBSERVE, CLOISTER_ROUTE_PARKED)   \
-    X(create, CONTROL, CLOISTER_ROUTE_FDS)    \
-    X(start, CONTROL, CLOISTER_ROUTE_FDS)     \
-    X(exec, CONTROL, CLOISTER_ROUTE_FDS)      \
-    X(signal, CONTROL, 0)                     \
-    X(destroy, CONTROL, 0)                    \
+#define OPERATIONS(X)                                              \
+    X(version, OBSERVE, 0)                                         \
+    X(plugins, OBSERVE, 0)                                         \
+    X(list, OBSERVE, 0)                                            \
+    X(inspect, OBSERVE, 0)                                         \
+    X(health, OBSERVE, 0)                                          \
+    X(hello, OBSERVE, 0)                                           \
+    X(events, OBSERVE, CLOISTER_ROUTE_PARKED)                      \
+    X(unsubscribe, OBSERVE, 0)                                     \
+    X(wait, OBSERVE, CLOISTER_ROUTE_PARKED)                        \
+    X(create, CONTROL, CLOISTER_ROUTE_FDS)                         \
+    X(start, CONTROL, CLOISTER_ROUTE_FDS)                          \
+    X(exec, CONTROL, CLOISTER_ROUTE_FDS)                           \
+    X(signal, CONTROL, 0)                                          \
+    X(stop, CONTROL, CLOISTER_ROUTE_PARKED)                        \
+    X(destroy, CONTROL, 0)                                         \
+    X(release, CONTROL, 0)                                         \
+    X(commit, CONTROL, 0)                                          \
+    X(label, CONTROL, 0)                                           \
+    X(attach, CONTROL, CLOISTER_ROUTE_FDS | CLOISTER_ROUTE_PARKED) \
+    X(attach_policy, CONTROL, 0)                                   \
+    X(stdin, CONTROL, CLOISTER_ROUTE_FDS | CLOISTER_ROUTE_PARKED)  \
+    X(stdin_close, CONTROL, 0)                                     \
     X(shutdown, ADMIN, 0)
 
 #define NUMBER(name, access_class, route_flags) OP_##name,
@@ -85,7 +93,7 @@ static void on_fault(void *instance, cloister_exchange *exchange, const struct c
 static void on_gone(void *instance, cloister_exchange *exchange, uint32_t reason)
 {
     (void)reason;
-    if (!ct_subscription_gone(instance, exchange))
+    if (!ct_subscription_gone(instance, exchange) && !ct_flow_gone(instance, exchange))
         ct_call_gone(instance, exchange);
 }
 
@@ -99,12 +107,25 @@ static void on_event(void *instance, const struct cloister_event *event)
     ct_subscription_event(instance, event);
 }
 
-/* What is under way here are exchanges, and the host waits for those by itself. */
-static void on_drain(void *instance, uint64_t deadline)
+/* Nothing here depends on what a sandbox was doing when the last daemon ended. */
+static void on_recovered(void *instance, const struct cloister_sandbox_info *sandbox, cloister_op op)
 {
     const struct ct_instance *self = instance;
+    (void)sandbox;
+    self->host->engine->recovered_done(self->host, op);
+}
+
+/* Parked exchanges are not waited for by the host. Flows are to be cut where both sides know it; waits and
+ * subscriptions end with their connections. */
+static void on_drain(void *instance, uint64_t deadline)
+{
     (void)deadline;
-    self->host->exchange->drained(self->host);
+    ct_flows_drain(instance);
+}
+
+static void on_close(void *instance)
+{
+    ct_flows_close(instance);
 }
 
 static const struct cloister_personality vtable = {
@@ -118,7 +139,9 @@ static const struct cloister_personality vtable = {
     .exchange_gone = on_gone,
     .writable = on_writable,
     .event = on_event,
+    .recovered = on_recovered,
     .drain = on_drain,
+    .close = on_close,
 };
 
 static const struct cloister_plugin plugin = {

@@ -11,11 +11,14 @@
 #define CT_ID_MAX 64u /* engine ids have 16 characters; a longer text names nothing */
 
 struct ct_subscription;
+struct ct_flow;
 
 struct ct_instance {
     const struct cloister_host *host;
     struct ct_call *calls; /* operations of the engine under way */
     struct ct_subscription *subscriptions;
+    struct ct_flow *flows; /* relays under way, and what a drain has left of them */
+    bool draining;         /* `drained` is owed */
 };
 
 /* One operation of the engine under way for one exchange. */
@@ -28,7 +31,8 @@ struct ct_call {
     /* Words the answer. NULL: {} */
     void (*finish)(struct ct_call *call, const struct cloister_result *result);
     char sandbox[CT_ID_MAX + 1];
-    cloister_value *document; /* of inspect: the answer so far */
+    cloister_value *document; /* of inspect: the answer so far; of label: what is to be done */
+    uint64_t step;            /* of label: changes begun */
 };
 
 /* ---- call.c ---- */
@@ -58,10 +62,11 @@ void ct_set_u64(const struct ct_instance *instance, cloister_value **object, con
 void ct_set_bool(const struct ct_instance *instance, cloister_value **object, const char *key, bool yes);
 void ct_set_null(const struct ct_instance *instance, cloister_value **object, const char *key);
 
-/* ---- the operations: op_*.c, subscription.c ---- */
+/* ---- the operations: op_*.c, labels.c, subscription.c ---- */
 typedef void ct_op_fn(struct ct_instance *instance, cloister_exchange *exchange, const cloister_value *params);
 ct_op_fn ct_version, ct_plugins, ct_list, ct_inspect, ct_health, ct_shutdown, ct_hello;
-ct_op_fn ct_create, ct_start, ct_exec, ct_wait, ct_signal, ct_destroy;
+ct_op_fn ct_create, ct_start, ct_exec, ct_wait, ct_signal, ct_stop, ct_destroy, ct_release, ct_commit, ct_label;
+ct_op_fn ct_attach, ct_attach_policy, ct_stdin, ct_stdin_close;
 ct_op_fn ct_events, ct_unsubscribe;
 
 void ct_subscription_event(struct ct_instance *instance, const struct cloister_event *event);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "labels.h"
 #include "process.h"
 #include "words.h"
-
-#define LABELS_MAX 1024u
 
 /* Everything of one create until the engine has copied it. */
 struct create {
@@ -12,7 +11,7 @@ struct create {
     struct ct_stdio stdio;
     struct ct_process process;
     struct cloister_sv spec_text; /* host memory */
-    struct cloister_label *labels;
+    struct ct_labels labels;
     struct cloister_container_args container;
     struct cloister_sandbox_create_args args;
 };
@@ -49,30 +48,15 @@ static void read_rootfs(struct create *create)
     create->params.failed = params.failed;
 }
 
-static void read_labels(struct create *create)
+/* Of a program that does not run. */
+static void refuse_keys_of_process(struct ct_params *params)
 {
-    const struct cloister_value_api *values = create->params.instance->host->value;
-    const cloister_value *labels = NULL;
-    if (!ct_object(&create->params, "labels", &labels) || values->count(labels) == 0)
-        return;
-    uint64_t count = values->count(labels);
-    if (count > LABELS_MAX) {
-        ct_wrong(&create->params, "labels", "more than 1024");
-        return;
+    static const char *const keys[] = {"stdio", "drain_idle_ms", "drain_max_ms", "tag"};
+    const struct cloister_value_api *values = params->instance->host->value;
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (values->get(params->object, ct_sv(keys[i])))
+            ct_wrong(params, keys[i], "an init of kind 'pause' runs no program");
     }
-    create->labels = calloc(count, sizeof(*create->labels));
-    if (!create->labels) {
-        ct_wrong(&create->params, "labels", "out of memory");
-        return;
-    }
-    for (uint64_t i = 0; i < count; i++) {
-        const cloister_value *value = values->at(labels, i, &create->labels[i].key);
-        if (values->string(value, &create->labels[i].value) < 0)
-            ct_wrong(&create->params, "labels", "expected strings");
-    }
-    create->args.labels = create->labels;
-    create->args.label_count = count;
-    create->args.label_size = sizeof(*create->labels);
 }
 
 /* The spec without `process`, which goes its own way, and without `root`, which must not be said twice. */
@@ -93,6 +77,8 @@ static void read_spec(struct create *create, cloister_exchange *exchange)
     process = values->get(spec, CLOISTER_SV("process"));
     if (values->get(spec, CLOISTER_SV("root")))
         ct_wrong(params, "spec.root", "the root file system is given as 'rootfs'");
+    if (pause)
+        refuse_keys_of_process(params);
     if (pause && process)
         ct_wrong(params, "spec.process", "an init of kind 'pause' runs no program");
     if (!pause && values->type(process) != CLOISTER_VALUE_OBJECT)
@@ -112,9 +98,11 @@ static void read_spec(struct create *create, cloister_exchange *exchange)
 
 static void read_all(struct create *create, cloister_exchange *exchange)
 {
-    static const char *const known[] = {"name",       "isolation", "spec",   "rootfs",      "init",
-                                        "pause_comm", "start",     "labels", "deadline_ms", NULL};
+    static const char *const known[] = {
+        "name",          "isolation",    "spec", "rootfs", "init",          "pause_comm",  "start",       "stdio",
+        "drain_idle_ms", "drain_max_ms", "tag",  "labels", "secret_labels", "provisional", "deadline_ms", NULL};
     struct ct_params *params = &create->params;
+    bool provisional = false;
     create->container.struct_size = sizeof(create->container);
     create->args.struct_size = sizeof(create->args);
     create->args.container = &create->container;
@@ -124,7 +112,13 @@ static void read_all(struct create *create, cloister_exchange *exchange)
     (void)ct_text(params, "isolation", &create->args.isolation);
     create->args.deadline = ct_deadline(params);
     read_rootfs(create);
-    read_labels(create);
+    if (ct_bool(params, "provisional", &provisional) && provisional)
+        create->args.flags |= CLOISTER_SANDBOX_PROVISIONAL;
+    if (ct_labels_read(params, &create->labels)) {
+        create->args.labels = create->labels.entries;
+        create->args.label_count = create->labels.count;
+        create->args.label_size = sizeof(*create->labels.entries);
+    }
     read_spec(create, exchange);
 }
 
@@ -148,5 +142,5 @@ void ct_create(struct ct_instance *instance, cloister_exchange *exchange, const 
     ct_process_end(instance, &create.process);
     if (create.spec_text.data)
         host->value->free_text(create.spec_text);
-    free(create.labels);
+    ct_labels_end(&create.labels);
 }

@@ -29,7 +29,7 @@ static void answer_executed(struct ct_call *call, const struct cloister_result *
 
 void ct_start(struct ct_instance *instance, cloister_exchange *exchange, const cloister_value *object)
 {
-    static const char *const known[] = {"id", "name", "container", "deadline_ms", NULL};
+    static const char *const known[] = {"id", "name", "container", "stdio", "deadline_ms", NULL};
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct ct_params params = CT_PARAMS(instance, object, "", &err);
     struct cloister_container_start_args args = {CLOISTER_INIT(struct cloister_container_start_args)};
@@ -58,13 +58,17 @@ void ct_start(struct ct_instance *instance, cloister_exchange *exchange, const c
 static bool read_exec(struct ct_params *params, cloister_exchange *exchange, struct cloister_exec_args *args, char *id,
                       struct ct_stdio *stdio, struct ct_process *process)
 {
-    static const char *const known[] = {"id",      "name",    "container",   "process_name",
-                                        "process", "session", "deadline_ms", NULL};
+    static const char *const known[] = {
+        "id",           "name", "container",          "process_name", "process", "session", "stdio", "drain_idle_ms",
+        "drain_max_ms", "tag",  "env_from_container", "deadline_ms",  NULL};
     static const char *const sessions[] = {"setsid", "setpgid", "inherit", NULL};
     static const uint32_t session_numbers[] = {CLOISTER_SESSION_SETSID, CLOISTER_SESSION_SETPGID,
                                                CLOISTER_SESSION_INHERIT};
     const cloister_value *oci = NULL;
+    bool inherits = false;
     (void)ct_params_known(params, known);
+    (void)ct_bool(params, "env_from_container", &inherits);
+    args->flags = inherits ? CLOISTER_EXEC_ENV_FROM_CONTAINER : 0;
     (void)ct_text(params, "container", &args->container);
     (void)ct_text(params, "process_name", &args->name);
     args->deadline = ct_deadline(params);
@@ -104,7 +108,7 @@ void ct_exec(struct ct_instance *instance, cloister_exchange *exchange, const cl
 
 struct search {
     cloister_process process;
-    bool found, is_init;
+    bool found, is_init, captured;
 };
 
 static void look_at(void *ctx, const struct cloister_process_info *info)
@@ -114,6 +118,7 @@ static void look_at(void *ctx, const struct cloister_process_info *info)
         return;
     search->found = true;
     search->is_init = info->is_init != 0;
+    search->captured = info->captured != 0;
 }
 
 static void on_released(void *ctx, cloister_op op, const struct cloister_error *error,
@@ -128,7 +133,8 @@ static void on_released(void *ctx, cloister_op op, const struct cloister_error *
 
 /*
  * An exit is on record until somebody was told. A further process is released with the first answered wait (another
- * waiter of the same exit is answered all the same); the init's record is the container's, it goes with the sandbox.
+ * waiter of the same exit is answered all the same); the init's record is the container's, it goes with the sandbox;
+ * and with captured output only its readers know when it may go.
  */
 static void release(struct ct_instance *instance, const char *sandbox, cloister_process process)
 {
@@ -137,7 +143,7 @@ static void release(struct ct_instance *instance, const char *sandbox, cloister_
     struct cloister_release_args args = {CLOISTER_INIT(struct cloister_release_args), .sandbox = ct_sv(sandbox),
                                          .process = process};
     (void)instance->host->engine->processes(instance->host, ct_sv(sandbox), look_at, &search, NULL);
-    if (!search.found || search.is_init)
+    if (!search.found || search.is_init || search.captured)
         return;
     if (cloister_release(instance->host, &args, on_released, instance, &err) == 0)
         on_released(instance, 0, &err, NULL);
@@ -149,23 +155,26 @@ static void answer_waited(struct ct_call *call, const struct cloister_result *re
     cloister_value *answer = instance->host->value->new_object();
     ct_set_u64(instance, &answer, "process", result->process);
     ct_set(instance, &answer, "status", ct_status(instance, &result->status));
+    ct_set(instance, &answer, "outputs",
+           ct_outputs(instance, result->outputs, result->output_count, result->output_size));
     if (ct_answer(instance, call->exchange, answer))
         release(instance, call->sandbox, result->process);
 }
 
 void ct_wait(struct ct_instance *instance, cloister_exchange *exchange, const cloister_value *object)
 {
-    static const char *const known[] = {"id", "name", "container", "process", "deadline_ms", NULL};
+    static const char *const known[] = {"id", "name", "container", "process", "until", "deadline_ms", NULL};
+    static const char *const ends[] = {"exit", "drained", NULL}; /* enum cloister_wait_until, less one */
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct ct_params params = CT_PARAMS(instance, object, "", &err);
-    struct cloister_wait_args args = {CLOISTER_INIT(struct cloister_wait_args), .until = CLOISTER_WAIT_EXIT};
+    struct cloister_wait_args args = {CLOISTER_INIT(struct cloister_wait_args)};
     struct ct_call *call = ct_call_new(instance, exchange);
     if (!call)
         return;
     (void)ct_params_known(&params, known);
     (void)ct_text(&params, "container", &args.container);
-    if (ct_u64(&params, "process", &args.process) && args.process == 0)
-        ct_wrong(&params, "process", "expected the number of a process, not 0");
+    (void)ct_process_number(&params, &args.process);
+    args.until = ct_choice(&params, "until", ends, 0) + CLOISTER_WAIT_EXIT;
     args.deadline = ct_deadline(&params);
     call->finish = answer_waited;
     call->for_client_only = true;
@@ -179,23 +188,6 @@ void ct_wait(struct ct_instance *instance, cloister_exchange *exchange, const cl
 
 /* ---- signal ---- */
 
-static uint32_t read_signal(struct ct_params *params)
-{
-    const struct cloister_value_api *values = params->instance->host->value;
-    const cloister_value *value = values->get(params->object, CLOISTER_SV("signal"));
-    struct cloister_sv name;
-    uint64_t number = 0;
-    if (values->type(value) == CLOISTER_VALUE_STRING) {
-        (void)values->string(value, &name);
-        number = ct_signal_number(name);
-    } else if (!ct_need(params, "signal", ct_u64(params, "signal", &number))) {
-        return 0;
-    }
-    if (number < 1 || number > 64)
-        ct_wrong(params, "signal", "expected a number from 1 to 64 or a name like TERM");
-    return (uint32_t)number;
-}
-
 static cloister_op send_signal(struct ct_params *params, struct ct_call *call, struct cloister_error *err)
 {
     static const char *const known[] = {"id", "name", "process", "container", "set", "signal", NULL};
@@ -204,7 +196,7 @@ static cloister_op send_signal(struct ct_params *params, struct ct_call *call, s
     struct cloister_sv container = {NULL, 0};
     cloister_process process = 0;
     (void)ct_params_known(params, known);
-    uint32_t number = read_signal(params);
+    uint32_t number = ct_signal_param(params, 0);
     unsigned set = ct_choice(params, "set", sets, 0);
     bool one = ct_u64(params, "process", &process);
     bool whole = ct_text(params, "container", &container) || host->value->get(params->object, CLOISTER_SV("set"));
@@ -242,17 +234,56 @@ void ct_destroy(struct ct_instance *instance, cloister_exchange *exchange, const
     struct ct_params params = CT_PARAMS(instance, object, "", &err);
     struct cloister_sandbox_destroy_args args = {CLOISTER_INIT(struct cloister_sandbox_destroy_args)};
     struct ct_call *call = ct_call_new(instance, exchange);
-    bool force = true;
+    bool force;
     if (!call)
         return;
     (void)ct_params_known(&params, known);
-    (void)ct_bool(&params, "force", &force);
-    args.flags = force ? 0 : CLOISTER_DESTROY_REFUSE_IF_RUNNING;
+    if (ct_bool(&params, "force", &force))
+        args.flags = force ? CLOISTER_DESTROY_FORCE : CLOISTER_DESTROY_REFUSE_IF_RUNNING;
     args.deadline = ct_deadline(&params);
     cloister_op op = 0;
     if (ct_target(&params, call->sandbox)) {
         args.sandbox = ct_sv(call->sandbox);
         op = cloister_sandbox_destroy(instance->host, &args, ct_call_done, call, &err);
+    }
+    (void)ct_call_begun(call, op, &err);
+}
+
+/* ---- release, commit ---- */
+
+void ct_release(struct ct_instance *instance, cloister_exchange *exchange, const cloister_value *object)
+{
+    static const char *const known[] = {"id", "name", "process", NULL};
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct ct_params params = CT_PARAMS(instance, object, "", &err);
+    struct cloister_release_args args = {CLOISTER_INIT(struct cloister_release_args)};
+    struct ct_call *call = ct_call_new(instance, exchange);
+    cloister_op op = 0;
+    if (!call)
+        return;
+    (void)ct_params_known(&params, known);
+    (void)ct_need(&params, "process", ct_process_number(&params, &args.process));
+    if (ct_target(&params, call->sandbox)) {
+        args.sandbox = ct_sv(call->sandbox);
+        op = cloister_release(instance->host, &args, ct_call_done, call, &err);
+    }
+    (void)ct_call_begun(call, op, &err);
+}
+
+void ct_commit(struct ct_instance *instance, cloister_exchange *exchange, const cloister_value *object)
+{
+    static const char *const known[] = {"id", "name", NULL};
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct ct_params params = CT_PARAMS(instance, object, "", &err);
+    struct cloister_sandbox_commit_args args = {CLOISTER_INIT(struct cloister_sandbox_commit_args)};
+    struct ct_call *call = ct_call_new(instance, exchange);
+    cloister_op op = 0;
+    if (!call)
+        return;
+    (void)ct_params_known(&params, known);
+    if (ct_target(&params, call->sandbox)) {
+        args.sandbox = ct_sv(call->sandbox);
+        op = cloister_sandbox_commit(instance->host, &args, ct_call_done, call, &err);
     }
     (void)ct_call_begun(call, op, &err);
 }

@@ -57,6 +57,7 @@ static cloister_value *sandbox_of(const struct ct_instance *instance, const stru
     ct_set(instance, &object, "flags", flags_of(instance, info->flags));
     ct_set_text(instance, &object, "isolation", info->isolation);
     ct_set_u64(instance, &object, "created_ms", info->created_real_ns / 1000000u);
+    ct_set(instance, &object, "failure", failure_of(instance, &info->failure));
     return object;
 }
 
@@ -86,18 +87,28 @@ static void add_process(void *ctx, const struct cloister_process_info *info)
     ct_set_bool(instance, &object, "is_init", info->is_init != 0);
     ct_set_text(instance, &object, "container", info->container);
     ct_set_text(instance, &object, "name", info->name);
+    ct_set_text(instance, &object, "tag", info->tag);
+    ct_set_bool(instance, &object, "captured", info->captured != 0);
     ct_set(instance, &object, "status", ct_status(instance, &info->status));
     ct_set_u64(instance, &object, "started_ms", info->started_real_ns / 1000000u);
     append(view, object);
 }
 
-static void add_label(void *ctx, struct cloister_sv key, struct cloister_sv value)
+struct label_view {
+    struct view plain, secret;
+};
+
+/* Who may look may not therefore see secrets: of those only that they are there. */
+static void add_label(void *ctx, struct cloister_sv key, struct cloister_sv value, uint32_t flags)
 {
-    struct view *view = ctx;
-    const struct cloister_value_api *values = view->instance->host->value;
-    if (view->object && values->set(view->object, key, values->new_string(value)) < 0) {
-        values->free(view->object);
-        view->object = NULL;
+    struct label_view *labels = ctx;
+    struct view *plain = &labels->plain;
+    const struct cloister_value_api *values = plain->instance->host->value;
+    if (flags & CLOISTER_LABEL_SECRET) {
+        append(&labels->secret, values->new_string(key));
+    } else if (plain->object && values->set(plain->object, key, values->new_string(value)) < 0) {
+        values->free(plain->object);
+        plain->object = NULL;
     }
 }
 
@@ -170,22 +181,23 @@ static cloister_value *inspect(struct ct_instance *instance, const char *id, str
 {
     const struct cloister_host *host = instance->host;
     struct cloister_sandbox_info info = {CLOISTER_INIT(struct cloister_sandbox_info)};
-    struct view labels = {instance, host->value->new_object()};
+    struct label_view labels = {{instance, host->value->new_object()}, {instance, host->value->new_array()}};
     struct view processes = {instance, host->value->new_array()};
     cloister_value *object = NULL;
     if (host->engine->info(host, ct_sv(id), &info, err) == 0) {
         object = sandbox_of(instance, &info);
-        ct_set(instance, &object, "failure", failure_of(instance, &info.failure));
         (void)host->engine->labels(host, ct_sv(id), add_label, &labels, NULL);
         (void)host->engine->processes(host, ct_sv(id), add_process, &processes, NULL);
         ct_set(instance, &object, "containers", containers_of(instance, ct_sv(id)));
-        ct_set(instance, &object, "labels", labels.object);
+        ct_set(instance, &object, "labels", labels.plain.object);
+        ct_set(instance, &object, "secret_labels", labels.secret.object);
         ct_set(instance, &object, "processes", processes.object);
         if (!object)
             host->log->error_set(err, CLOISTER_LIMIT, 12, "", "inspect", "inspect sandbox '%s'", id);
         return object;
     }
-    host->value->free(labels.object);
+    host->value->free(labels.plain.object);
+    host->value->free(labels.secret.object);
     host->value->free(processes.object);
     return NULL;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "params.h"
 
+#include "words.h"
+
 #include <string.h>
 
 #define DEADLINE_MS_MAX (1ull << 40) /* 34 years: no sum with the clock can overflow */
@@ -150,6 +152,15 @@ unsigned ct_choice(struct ct_params *params, const char *key, const char *const 
     return fallback;
 }
 
+bool ct_process_number(struct ct_params *params, cloister_process *ret)
+{
+    if (!ct_u64(params, "process", ret))
+        return false;
+    if (*ret == 0)
+        ct_wrong(params, "process", "expected the number of a process, not 0");
+    return !params->failed;
+}
+
 uint64_t ct_deadline(struct ct_params *params)
 {
     uint64_t ms;
@@ -191,4 +202,22 @@ bool ct_target(struct ct_params *params, char ret_id[CT_ID_MAX + 1])
         return false;
     }
     return keep_id(params, id, ret_id);
+}
+
+uint32_t ct_signal_param(struct ct_params *params, uint32_t fallback)
+{
+    const struct cloister_value_api *values = params->instance->host->value;
+    const cloister_value *value = values->get(params->object, CLOISTER_SV("signal"));
+    struct cloister_sv name;
+    uint64_t number = 0;
+    if (values->type(value) == CLOISTER_VALUE_STRING) {
+        (void)values->string(value, &name);
+        number = ct_signal_number(name);
+    } else if (!ct_u64(params, "signal", &number)) {
+        (void)ct_need(params, "signal", fallback != 0);
+        return fallback;
+    }
+    if (number < 1 || number > 64)
+        ct_wrong(params, "signal", "expected a number from 1 to 64 or a name like TERM");
+    return (uint32_t)number;
 }

@@ -34,10 +34,14 @@ bool ct_object(struct ct_params *params, const char *key, const cloister_value *
 bool ct_need(struct ct_params *params, const char *key, bool present);
 /* One of `words` (NULL-terminated): its index, `fallback` if the key is absent. */
 unsigned ct_choice(struct ct_params *params, const char *key, const char *const *words, unsigned fallback);
+/* `process`, the number of one. */
+bool ct_process_number(struct ct_params *params, cloister_process *ret);
 /* deadline_ms as a deadline, 0 if absent. */
 uint64_t ct_deadline(struct ct_params *params);
 /* `id` or `name`, exactly one, resolved to an engine id. */
 bool ct_target(struct ct_params *params, char ret_id[CT_ID_MAX + 1]);
+/* `signal`, a number or a name; absent: `fallback`, or an error if that is 0. */
+uint32_t ct_signal_param(struct ct_params *params, uint32_t fallback);
 /* Records an error of a key of this object. */
 void ct_wrong(struct ct_params *params, const char *key, const char *what);
 /* The nearest of words (NULL-terminated), NULL if none is near. */

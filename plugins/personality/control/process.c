@@ -2,39 +2,9 @@
 #include "process.h"
 
 #include <string.h>
-#include <unistd.h>
 
-bool ct_stdio_take(struct ct_params *params, cloister_exchange *exchange, struct ct_stdio *ret_stdio)
-{
-    static const char *const roles[] = {"stdin", "stdout", "stderr"};
-    const struct cloister_exchange_api *api = params->instance->host->exchange;
-    memset(ret_stdio, 0, sizeof(*ret_stdio));
-    if (params->failed)
-        return false;
-    int32_t extra = api->take_fd(exchange, CLOISTER_SV("extra"), 0);
-    if (extra >= 0) {
-        (void)close(extra);
-        ct_wrong(params, "fds", "the role 'extra' has no meaning here");
-        return false;
-    }
-    for (uint32_t i = 0; i < 3; i++) {
-        int32_t fd = api->take_fd(exchange, ct_sv(roles[i]), 0);
-        ret_stdio->entries[i].kind = fd >= 0 ? CLOISTER_STDIO_DESCRIPTOR : CLOISTER_STDIO_NULL;
-        ret_stdio->entries[i].fd = fd;
-        if (fd >= 0)
-            ret_stdio->count = 3;
-    }
-    return true;
-}
-
-void ct_stdio_end(struct ct_stdio *stdio, bool moved)
-{
-    for (uint32_t i = 0; i < stdio->count && !moved; i++) {
-        if (stdio->entries[i].kind == CLOISTER_STDIO_DESCRIPTOR)
-            (void)close(stdio->entries[i].fd);
-    }
-    stdio->count = 0;
-}
+#define DRAIN_MS_MAX (1ull << 40)
+#define TAG_MAX 1024u
 
 static bool no_memory(struct ct_params *params)
 {
@@ -70,6 +40,25 @@ static bool read_env(struct ct_params *params, const char *key, const cloister_v
     return true;
 }
 
+static void read_drain(struct ct_params *params, const char *key, uint64_t *ret_ns)
+{
+    uint64_t ms;
+    if (!ct_u64(params, key, &ms))
+        return;
+    if (ms == 0 || ms > DRAIN_MS_MAX)
+        ct_wrong(params, key, "expected milliseconds, 1 to 2^40");
+    else
+        *ret_ns = ms * 1000000u;
+}
+
+static void read_beside(struct ct_params *params, struct cloister_process_args *args)
+{
+    read_drain(params, "drain_idle_ms", &args->drain_idle);
+    read_drain(params, "drain_max_ms", &args->drain_max);
+    if (ct_text(params, "tag", &args->tag) && args->tag.size > TAG_MAX)
+        ct_wrong(params, "tag", "longer than 1024 bytes");
+}
+
 bool ct_process_read(struct ct_params *params, const char *key, const cloister_value *oci, const struct ct_stdio *stdio,
                      struct ct_process *ret_process)
 {
@@ -79,6 +68,7 @@ bool ct_process_read(struct ct_params *params, const char *key, const cloister_v
     ret_process->args.stdio = stdio->entries;
     ret_process->args.stdio_count = stdio->count;
     ret_process->args.stdio_size = sizeof(stdio->entries[0]);
+    read_beside(params, &ret_process->args);
     if (params->failed || !read_env(params, key, oci, ret_process))
         return false;
     cloister_value *rest = values->copy(oci);

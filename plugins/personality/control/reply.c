@@ -33,7 +33,7 @@ void ct_set(const struct ct_instance *instance, cloister_value **object, const c
 /* Names may be any bytes, JSON only UTF-8: what cannot be shown is shown as question marks. */
 static cloister_value *displayable(const struct cloister_value_api *values, struct cloister_sv text)
 {
-    char copy[256];
+    char copy[1024];
     cloister_value *value = values->new_string(text);
     if (value || text.size > sizeof(copy))
         return value;

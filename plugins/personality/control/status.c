@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "status.h"
 
+#include <string.h>
+
 cloister_value *ct_status(const struct ct_instance *instance, const struct cloister_status *status)
 {
     const struct cloister_value_api *values = instance->host->value;
@@ -16,4 +18,33 @@ cloister_value *ct_status(const struct ct_instance *instance, const struct clois
     ct_set_bool(instance, &object, "core", (status->flags & CLOISTER_STATUS_CORE) != 0);
     ct_set_u64(instance, &object, "real_ns", status->real_ns);
     return object;
+}
+
+/* size is the giver's: its elements may be longer or shorter than ours. */
+static struct cloister_output_end output_at(const struct cloister_output_end *outputs, uint64_t index, uint64_t size)
+{
+    struct cloister_output_end output = {0};
+    const char *at = (const char *)outputs + index * size;
+    memcpy(&output, at, size < sizeof(output) ? size : sizeof(output));
+    return output;
+}
+
+cloister_value *ct_outputs(const struct ct_instance *instance, const struct cloister_output_end *outputs,
+                           uint64_t count, uint64_t size)
+{
+    const struct cloister_value_api *values = instance->host->value;
+    cloister_value *array = values->new_array();
+    for (uint64_t i = 0; array && i < count; i++) {
+        const struct cloister_output_end output = output_at(outputs, i, size);
+        cloister_value *object = values->new_object();
+        ct_set_u64(instance, &object, "fd", output.fd);
+        ct_set_u64(instance, &object, "position", output.position);
+        ct_set_u64(instance, &object, "lost", output.lost);
+        ct_set_bool(instance, &object, "by_deadline", (output.flags & CLOISTER_OUTPUT_BY_DEADLINE) != 0);
+        if (values->append(array, object) < 0) {
+            values->free(array);
+            array = NULL;
+        }
+    }
+    return array;
 }

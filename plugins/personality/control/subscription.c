@@ -150,6 +150,11 @@ static cloister_value *event_document(const struct ct_instance *instance, const 
         ct_set_null(instance, &object, "process");
     ct_set_bool(instance, &object, "is_init", event->is_init != 0);
     ct_set(instance, &object, "status", ct_status(instance, &event->status));
+    if (event->kind == CLOISTER_EVENT_DRAINED && CLOISTER_HAS(event, output_size))
+        ct_set(instance, &object, "outputs",
+               ct_outputs(instance, event->outputs, event->output_count, event->output_size));
+    else
+        ct_set_null(instance, &object, "outputs");
     set_optional(instance, &object, "state", ct_sv(state ? state_word : ""));
     set_optional(instance, &object, "cause", ct_sv(cause));
     ct_set_u64(instance, &object, "real_ms", event->real_ns / 1000000u);

@@ -62,7 +62,7 @@ const char *ct_event_kind(uint32_t kind)
 
 const char *ct_sandbox_flag(unsigned bit)
 {
-    static const char *const words[] = {"recovering", "no_contact", "dirty", "frozen"};
+    static const char *const words[] = {"recovering", "no_contact", "dirty", "frozen", "provisional"};
     return bit < sizeof(words) / sizeof(words[0]) ? words[bit] : NULL;
 }
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the fake isolation's keepers tell the next daemon. */
+#include "core/engine/test_world.h"
+
+static struct fake_fate *find_fate(struct world *world, struct cloister_sv id)
+{
+    for (unsigned i = 0; i < world->fate_count; i++)
+        if (cl_sv_is(id, world->fates[i].id))
+            return &world->fates[i];
+    return NULL;
+}
+
+void set_fate(struct world *world, const char *id, uint32_t fate, uint32_t code)
+{
+    struct fake_fate *known = find_fate(world, cl_sv_cstr(id));
+    assert_true(known || world->fate_count < CL_COUNT(world->fates));
+    struct fake_fate *one = known ? known : &world->fates[world->fate_count++];
+    *one = (struct fake_fate){.fate = fate, .code = code};
+    snprintf(one->id, sizeof(one->id), "%s", id);
+}
+
+uint32_t fake_fate_code(struct world *world, struct cloister_sv id)
+{
+    struct fake_fate *fate = find_fate(world, id);
+    uint32_t code = fate ? fate->code : 0;
+    if (fate)
+        fate->code = 0;
+    return code;
+}
+
+static struct cloister_inventory_process entry(const struct fake_process *process)
+{
+    return (struct cloister_inventory_process){
+        .process = process->number,
+        .cid = CLOISTER_SV("main"),
+        .name = process->init ? CLOISTER_SV("") : CLOISTER_SV("named"),
+        .tag = process->init ? CLOISTER_SV("") : CLOISTER_SV("tag"),
+        .state = !process->alive    ? CLOISTER_PROCESS_EXITED
+                 : process->blocked ? CLOISTER_PROCESS_STARTING
+                                    : CLOISTER_PROCESS_RUNNING,
+        .pid = process->alive ? (process->init ? 101 : 201) : 0,
+        .is_init = process->init,
+        .status = process->status,
+        .exit_order = process->exit_order,
+        .started_real_ns = 77,
+    };
+}
+
+void fake_inventory(struct world *world, const struct cloister_iso_adopt_args *args, struct cloister_result *result)
+{
+    static struct cloister_inventory inventory;
+    static struct cloister_inventory_container container;
+    static struct cloister_inventory_process processes[64];
+    const struct fake_fate *fate = find_fate(world, args->sandbox.id);
+    inventory = (struct cloister_inventory){CLOISTER_INIT(struct cloister_inventory),
+                                            .fate = fate && fate->fate ? fate->fate : CLOISTER_FATE_ALIVE,
+                                            .containers = &container,
+                                            .container_count = args->container_count,
+                                            .container_size = sizeof(container),
+                                            .processes = processes,
+                                            .process_size = sizeof(processes[0])};
+    result->inventory = &inventory;
+    container = (struct cloister_inventory_container){.cid = CLOISTER_SV("main"), .state = CLOISTER_CONTAINER_STOPPED};
+    for (unsigned i = 0; i < world->process_count; i++) {
+        const struct fake_process *process = &world->processes[i];
+        if (process->forgotten || !cl_sv_is(args->sandbox.id, process->sandbox))
+            continue;
+        processes[inventory.process_count++] = entry(process);
+        if (!process->init || !process->alive)
+            continue;
+        container.init = process->number;
+        container.state = process->blocked ? CLOISTER_CONTAINER_CREATED : CLOISTER_CONTAINER_RUNNING;
+    }
+    if (inventory.fate != CLOISTER_FATE_ALIVE)
+        inventory.container_count = inventory.process_count = 0;
+}
