@@ -247,8 +247,7 @@ int ctl_message_result(cloister_value *message, cloister_value **ret_result, str
     return cl_error_set(err, code, 0, NULL, NULL, "%s", sentence ? sentence : word ? word : kind ? kind : "refused");
 }
 
-static int await_answer(struct ctl_client *client, uint64_t id, cloister_value **ret_message,
-                        struct cloister_error *err)
+int ctl_client_await(struct ctl_client *client, uint64_t id, cloister_value **ret_message, struct cloister_error *err)
 {
     for (;;) {
         CL_VALUE_CLEANUP cloister_value *message = NULL;
@@ -273,7 +272,7 @@ int ctl_client_call(struct ctl_client *client, const char *method, cloister_valu
     int failed = ctl_client_send(client, method, params, fds, &id, err);
 
     if (failed == 0)
-        failed = await_answer(client, id, &message, err);
+        failed = ctl_client_await(client, id, &message, err);
     if (failed == 0)
         failed = ctl_message_result(message, &result, err);
     if (failed == 0 && ret_result)

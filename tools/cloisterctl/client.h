@@ -54,6 +54,8 @@ bool ctl_message_answers(const cloister_value *message, uint64_t id);
 /* Takes the result out of an answer (owned by the caller); for an error: err is filled from it and its errno returned.
  */
 int ctl_message_result(cloister_value *message, cloister_value **ret_result, struct cloister_error *err);
+/* Waits for the answer to `id` (owned by the caller); what else comes is dropped. */
+int ctl_client_await(struct ctl_client *client, uint64_t id, cloister_value **ret_message, struct cloister_error *err);
 /* Send, then wait for the answer. ret_result may be NULL. */
 int ctl_client_call(struct ctl_client *client, const char *method, cloister_value *params, const struct ctl_fds *fds,
                     cloister_value **ret_result, struct cloister_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_end.c - `kill` and `rm`: the ways a container comes to its end. */
+/* cmd_end.c - `kill`, `stop` and `rm`: the ways a container comes to its end. */
 #include "client.h"
 #include "core/error/error.h"
 #include "core/util/mem.h"
@@ -9,6 +9,7 @@
 #include "show.h"
 #include <getopt.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What is asked for about each container. */
@@ -51,6 +52,16 @@ static int ask_for_program(struct ctl_client *client, const char *method, const 
     return failed < 0 ? failed : ctl_show_json(identity, false, err);
 }
 
+/* Of one that the daemon could not make out nobody can say that it runs. */
+static bool is_unknown(struct ctl_client *client, const char *name)
+{
+    struct cloister_error ignored = CLOISTER_ERROR_INIT;
+    CL_VALUE_CLEANUP cloister_value *sandbox = NULL;
+
+    return ctl_client_call_on(client, "inspect", name, NULL, &sandbox, &ignored) == 0 &&
+           strcmp(ctl_show_text(sandbox, "state"), "unknown") == 0;
+}
+
 static int ask(const struct ctl_context *context, struct ctl_client *client, const struct request *request,
                const char *name, struct cloister_error *err)
 {
@@ -63,7 +74,7 @@ static int ask(const struct ctl_context *context, struct ctl_client *client, con
         failed = ask_for_program(client, request->method, name, params, err);
     else
         failed = ctl_client_call_on(client, request->method, name, params, NULL, err);
-    if (failed < 0 && err->code == CLOISTER_INVALID_STATE && request->if_busy)
+    if (failed < 0 && err->code == CLOISTER_INVALID_STATE && request->if_busy && !is_unknown(client, name))
         (void)cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "'%s' %s", name, request->if_busy);
     return failed;
 }
@@ -153,6 +164,60 @@ static int command_kill(struct ctl_context *context, int argc, char **argv)
     return ask_for_each(context, &request, argv + optind);
 }
 
+struct stop_flags {
+    const char *signal; /* NULL = TERM */
+    const char *seconds;
+};
+
+static int stop_options(struct ctl_context *context, int argc, char **argv, struct stop_flags *flags)
+{
+    static const struct option long_options[] = {{"signal", required_argument, NULL, 's'},
+                                                 {"time", required_argument, NULL, 't'},
+                                                 {"json", no_argument, NULL, CTL_OPTION_JSON},
+                                                 {NULL, 0, NULL, 0}};
+    int option;
+
+    while ((option = getopt_long(argc, argv, ":s:t:", long_options, NULL)) != -1) {
+        if (option == 's')
+            flags->signal = optarg;
+        else if (option == 't')
+            flags->seconds = optarg;
+        else if (option == CTL_OPTION_JSON)
+            context->json = true;
+        else
+            return ctl_bad_option(context, &ctl_command_stop, CTL_EXIT_USAGE, option, long_options, argv);
+    }
+    if (optind >= argc)
+        return ctl_misused(context, &ctl_command_stop, CTL_EXIT_USAGE, "give a container, by name or id");
+    return 0;
+}
+
+static int command_stop(struct ctl_context *context, int argc, char **argv)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
+    struct stop_flags flags = {NULL, NULL};
+    uint32_t number = SIGTERM;
+    unsigned long seconds = 10;
+    char *end = NULL;
+    int code = stop_options(context, argc, argv, &flags);
+
+    if (code != 0)
+        return code;
+    if (flags.signal && ctl_parse_signal(flags.signal, &number, &err) < 0)
+        return ctl_fail(context, "stop", &err, CTL_EXIT_USAGE);
+    if (flags.seconds)
+        seconds = strtoul(flags.seconds, &end, 10);
+    if (end && (*flags.seconds < '0' || *flags.seconds > '9' || *end || seconds > 86400))
+        return ctl_misused(context, &ctl_command_stop, CTL_EXIT_USAGE, "'%s' is not a number of seconds up to 86400",
+                           flags.seconds);
+    if (cl_value_set_cstr(params, "signal", cl_value_new_u64(number)) < 0 ||
+        cl_value_set_cstr(params, "grace_ms", cl_value_new_u64(seconds * 1000)) < 0)
+        return ctl_misused(context, &ctl_command_stop, CTL_EXIT_FAILED, "no memory");
+    const struct request request = {&ctl_command_stop, "stop", params, NULL};
+    return ask_for_each(context, &request, argv + optind);
+}
+
 static int rm_options(struct ctl_context *context, int argc, char **argv, bool *ret_force)
 {
     static const struct option long_options[] = {
@@ -198,12 +263,23 @@ const struct ctl_command ctl_command_kill = {
     .run = command_kill,
 };
 
+const struct ctl_command ctl_command_stop = {
+    .name = "stop",
+    .summary = "end a container's program, in time",
+    .usage = "cloisterctl stop [-s SIGNAL] [-t SECONDS] [--json] NAME...\n"
+             "\n"
+             "  -s, --signal SIGNAL   what its program is sent first; default: TERM\n"
+             "  -t, --time SECONDS    what it is given before everything in the container is killed; default: 10\n"
+             "      --json            an object of id and name a line for each that was stopped\n",
+    .run = command_stop,
+};
+
 const struct ctl_command ctl_command_rm = {
     .name = "rm",
     .summary = "remove containers",
     .usage = "cloisterctl rm [-f] [--json] NAME...\n"
              "\n"
-             "  -f, --force   also one that is running: its processes are killed\n"
+             "  -f, --force   also one that is running: its processes are killed; or unknown (see `ps`)\n"
              "      --json    an object of id and name a line for each that was removed\n",
     .run = command_rm,
 };

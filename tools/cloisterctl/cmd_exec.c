@@ -44,6 +44,9 @@ static int parse_flags(struct ctl_context *context, int argc, char **argv, struc
     if (optind >= argc)
         return ctl_misused(context, &ctl_command_exec, CTL_EXIT_OURS,
                            "give the container's name, then -- and the program");
+    if (flags->process.detach && flags->process.interactive)
+        return ctl_misused(context, &ctl_command_exec, CTL_EXIT_OURS,
+                           "--interactive needs somebody at this end; with --detach the program's input is /dev/null");
     return ctl_process_options_end(context, &ctl_command_exec, &flags->process, argc, argv);
 }
 

@@ -33,6 +33,19 @@ static const char *age(uint64_t created_ms, char *buffer, size_t size)
     return buffer;
 }
 
+/* The flag that says most about why it does not do what is asked of it. */
+static const char *remarkable_flag(const cloister_value *sandbox)
+{
+    static const char *const flags[] = {"recovering", "no_contact", "provisional", "frozen"};
+
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        for (const cloister_value *flag = cl_value_first(cl_value_get_cstr(sandbox, "flags")); flag;
+             flag = cl_value_next(flag))
+            if (strcmp(cl_value_cstr(flag) ? cl_value_cstr(flag) : "", flags[i]) == 0)
+                return flags[i];
+    return NULL;
+}
+
 static void add_sandbox(struct ctl_table *table, const cloister_value *sandbox)
 {
     const cloister_value *container = cl_value_at(cl_value_get_cstr(sandbox, "containers"), 0);
@@ -48,6 +61,8 @@ static void add_sandbox(struct ctl_table *table, const cloister_value *sandbox)
     ctl_table_cell(table, "%s", ctl_show_text(sandbox, "name"));
     if (has_cause && strcmp(state, "off") == 0)
         ctl_table_cell(table, "%s (%s)", state, cause);
+    else if (remarkable_flag(sandbox))
+        ctl_table_cell(table, "%s (%s)", state, remarkable_flag(sandbox));
     else
         ctl_table_cell(table, "%s", state);
     ctl_table_cell(table, "%s", ctl_show_status(status, text, sizeof(text)));
@@ -55,6 +70,21 @@ static void add_sandbox(struct ctl_table *table, const cloister_value *sandbox)
     ctl_table_cell(table, "%s", age(created_ms, text, sizeof(text)));
     ctl_table_cell(table, "%s", ctl_show_text(sandbox, "isolation"));
     ctl_table_cell(table, "%s", ctl_show_text(sandbox, "service"));
+}
+
+/* Why one is not known, or its removal is still at it. */
+static int print_reason(const cloister_value *sandbox, struct cloister_error *err)
+{
+    const char *message = ctl_show_text(cl_value_get_cstr(sandbox, "failure"), "message");
+
+    if (!*message)
+        return 0;
+    CL_FREE char *text = cl_asprintf("%s: %s", ctl_show_text(sandbox, "id"), message);
+    if (!text)
+        return ctl_no_memory(err);
+    ctl_table_harmless(text);
+    (void)puts(text);
+    return 0;
 }
 
 static int print_sandboxes(const cloister_value *result, struct cloister_error *err)
@@ -66,7 +96,15 @@ static int print_sandboxes(const cloister_value *result, struct cloister_error *
     for (const cloister_value *sandbox = cl_value_first(cl_value_get_cstr(result, "sandboxes")); sandbox;
          sandbox = cl_value_next(sandbox))
         add_sandbox(&table, sandbox);
-    return ctl_table_print(&table, stdout) < 0 ? ctl_no_memory(err) : 0;
+    if (ctl_table_print(&table, stdout) < 0)
+        return ctl_no_memory(err);
+    for (const cloister_value *sandbox = cl_value_first(cl_value_get_cstr(result, "sandboxes")); sandbox;
+         sandbox = cl_value_next(sandbox)) {
+        int failed = print_reason(sandbox, err);
+        if (failed < 0)
+            return failed;
+    }
+    return 0;
 }
 
 /* Takes out what `ps` without --all does not show: sandboxes in which nothing runs any more. */

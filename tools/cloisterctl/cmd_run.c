@@ -26,7 +26,9 @@ enum {
     OPT_PIDS,
     OPT_MOUNT,
     OPT_NAME,
-    OPT_RM
+    OPT_RM,
+    OPT_LOG_POLICY,
+    OPT_LOG_WINDOW
 };
 
 static const struct option long_options[] = {
@@ -42,6 +44,8 @@ static const struct option long_options[] = {
     {"hostname", required_argument, NULL, 'h'},
     {"name", required_argument, NULL, OPT_NAME},
     {"rm", no_argument, NULL, OPT_RM},
+    {"log-policy", required_argument, NULL, OPT_LOG_POLICY},
+    {"log-window", required_argument, NULL, OPT_LOG_WINDOW},
     CTL_PROCESS_LONG,
 };
 
@@ -65,6 +69,10 @@ static const char **text_option(struct ctl_run_options *options, int option)
         return &options->hostname;
     case OPT_NAME:
         return &options->name;
+    case OPT_LOG_POLICY:
+        return &options->log_policy;
+    case OPT_LOG_WINDOW:
+        return &options->log_window;
     default:
         return NULL;
     }
@@ -123,6 +131,11 @@ static int parse_flags(struct ctl_context *context, int argc, char **argv, struc
         return code;
     options->process = flags->process.options;
     options->mounts = flags->mounts;
+    options->captured = flags->process.detach;
+    options->fed = flags->process.interactive;
+    if (!options->captured && (options->log_policy || options->log_window))
+        return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
+                           "--log-policy and --log-window go with --detach: else the output is ours");
     if (!options->rootfs == !options->bundle)
         return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS, "give either --rootfs DIR or --bundle DIR");
     if (options->rootfs && !options->process.command)
@@ -130,7 +143,8 @@ static int parse_flags(struct ctl_context *context, int argc, char **argv, struc
                            "which program? give it behind --, as in: -- sh -c 'echo hi'");
     if (options->bundle && edits_profile(options))
         return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
-                           "a bundle is taken literally: only --name, --rm, --detach and a command go with --bundle");
+                           "a bundle is taken literally: only --name, --rm, --detach (and its options) and a command "
+                           "go with --bundle");
     if (flags->process.detach && flags->remove)
         return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
                            "--rm needs somebody who waits; with --detach use `cloisterctl rm`");
@@ -210,8 +224,16 @@ const struct ctl_command ctl_command_run = {
         "  -h, --hostname NAME    default: the container's name\n"
         "      --name NAME        free again when the container is removed; default: its id\n"
         "      --rm               remove the container when its program has ended\n"
-        "  -i, --interactive      what happens anyway: PROGRAM's input is ours; there is no -t, a terminal, yet\n"
-        "  -d, --detach           print the id and return; input and output are /dev/null\n"
+        "  -i, --interactive      without -d it happens anyway: PROGRAM's input is ours; there is no -t, a terminal, "
+        "yet\n"
+        "  -d, --detach           print the id and return; output is kept for `cloisterctl logs` and `attach`, input "
+        "is "
+        "/dev/null\n"
+        "                         or, with -i, what `attach` sends\n"
+        "      --log-policy WORD  with -d, what happens to output that nobody reads: drop (the newest window is kept), "
+        "block\n"
+        "                         (the program waits), discard; default: drop\n"
+        "      --log-window SIZE  default: 1m; at most 16m\n"
         "      --json             errors and, with --detach, the answer as JSON objects\n",
     .run = command_run,
 };

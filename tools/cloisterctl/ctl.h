@@ -32,8 +32,9 @@ struct ctl_command {
     int (*run)(struct ctl_context *context, int argc, char **argv);
 };
 
-extern const struct ctl_command ctl_command_run, ctl_command_exec, ctl_command_ps, ctl_command_kill, ctl_command_rm,
-    ctl_command_inspect, ctl_command_events, ctl_command_plugins, ctl_command_version;
+extern const struct ctl_command ctl_command_run, ctl_command_exec, ctl_command_ps, ctl_command_kill, ctl_command_stop,
+    ctl_command_rm, ctl_command_logs, ctl_command_attach, ctl_command_wait, ctl_command_label, ctl_command_inspect,
+    ctl_command_events, ctl_command_plugins, ctl_command_version;
 
 /*
  * Prints "cloisterctl: COMMAND: sentence" on stderr and returns `code`. For programs the line is {"error": {"command",

@@ -42,9 +42,6 @@ int ctl_process_options_end(const struct ctl_context *context, const struct ctl_
     flags->options.env_count = flags->env.count;
     if (optind < argc)
         flags->options.command = argv + optind;
-    if (flags->detach && flags->interactive)
-        return ctl_misused(context, command, CTL_EXIT_OURS,
-                           "--interactive needs somebody at this end; with --detach the program's input is /dev/null");
     return 0;
 }
 

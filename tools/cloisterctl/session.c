@@ -7,7 +7,7 @@
 #include "core/error/error.h"
 #include "core/util/fd.h"
 #include "core/util/mem.h"
-#include "parse.h"
+#include "status.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -150,33 +150,6 @@ int ctl_session_started(struct ctl_session *session, const char *id, uint64_t pr
     return 0;
 }
 
-/* From the status of a wait; prints what an exit code cannot say. -EPROTO for a status we do not know. */
-static int judge(const struct ctl_session *session, const cloister_value *status)
-{
-    struct cloister_error told = CLOISTER_ERROR_INIT;
-    const char *kind = cl_value_cstr(cl_value_get_cstr(status, "kind"));
-    uint64_t number = 0;
-    bool oom = false;
-
-    (void)cl_value_bool(cl_value_get_cstr(status, "oom"), &oom);
-    if (kind && strcmp(kind, "exited") == 0 && cl_value_u64(cl_value_get_cstr(status, "code"), &number) == 0 &&
-        number <= 255)
-        return (int)number;
-    if (kind && strcmp(kind, "signaled") == 0 && cl_value_u64(cl_value_get_cstr(status, "signal"), &number) == 0 &&
-        number >= 1 && number <= 64) {
-        if (!oom)
-            return CTL_EXIT_SIGNAL + (int)number;
-        (void)cl_error_set(&told, CLOISTER_LIMIT, 0, "memory", NULL, "killed: the container ran out of memory");
-        return ctl_fail(session->context, session->command, &told, CTL_EXIT_SIGNAL + (int)number);
-    }
-    if (kind && strcmp(kind, "lost") == 0) {
-        (void)cl_error_set(&told, CLOISTER_LOST, 0, NULL, NULL,
-                           "the container was lost: its keeper died, nobody saw how the program ended");
-        return ctl_fail(session->context, session->command, &told, CTL_EXIT_OURS);
-    }
-    return -EPROTO;
-}
-
 int ctl_session_wait(struct ctl_session *session, int *ret_code, struct cloister_error *err)
 {
     CL_VALUE_CLEANUP cloister_value *result = NULL;
@@ -189,12 +162,7 @@ int ctl_session_wait(struct ctl_session *session, int *ret_code, struct cloister
         cl_error_wrap(err, "wait for container '%s', which may run on", session->id);
         return failed;
     }
-    int code = judge(session, cl_value_get_cstr(result, "status"));
-    if (code < 0)
-        return cl_error_set(err, CLOISTER_PROTOCOL, 0, NULL, NULL,
-                            "the daemon sent a status that this program does not know");
-    *ret_code = code;
-    return 0;
+    return ctl_status_code(session->context, session->command, cl_value_get_cstr(result, "status"), ret_code, err);
 }
 
 int ctl_session_error_code(const struct cloister_error *err)

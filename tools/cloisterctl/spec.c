@@ -348,6 +348,43 @@ static int from_bundle(cloister_value *params, const struct ctl_run_options *opt
     return failed;
 }
 
+static cloister_value *stdio_entry(const char *kind)
+{
+    CL_VALUE_CLEANUP cloister_value *entry = cl_value_new_object();
+
+    return cl_value_set_cstr(entry, "kind", cl_value_new_cstr(kind)) < 0 ? NULL : cl_steal_ptr(&entry);
+}
+
+static cloister_value *output_entry(const char *policy, uint64_t window)
+{
+    CL_VALUE_CLEANUP cloister_value *entry = stdio_entry("pipe");
+
+    if (cl_value_set_cstr(entry, "policy", cl_value_new_cstr(policy)) < 0 ||
+        (window && cl_value_set_cstr(entry, "window", cl_value_new_u64(window)) < 0))
+        return NULL;
+    return cl_steal_ptr(&entry);
+}
+
+static int set_stdio(cloister_value *params, const struct ctl_run_options *options, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *stdio = cl_value_new_array();
+    const char *policy = options->log_policy ? options->log_policy : "drop";
+    uint64_t window = 0;
+    int failed = options->log_window ? ctl_parse_size(options->log_window, &window, err) : 0;
+
+    if (failed < 0)
+        return failed;
+    if (strcmp(policy, "drop") != 0 && strcmp(policy, "block") != 0 && strcmp(policy, "discard") != 0)
+        return cl_error_set(err, CLOISTER_INVALID, 0, policy, NULL,
+                            "'%s' is no policy for output: drop, block or discard", policy);
+    if (cl_value_append(stdio, stdio_entry(options->fed ? "pipe" : "null")) < 0 ||
+        cl_value_append(stdio, output_entry(policy, window)) < 0 ||
+        cl_value_append(stdio, output_entry(policy, window)) < 0 ||
+        cl_value_set_cstr(params, "stdio", cl_steal_ptr(&stdio)) < 0)
+        return ctl_no_memory(err);
+    return 0;
+}
+
 int ctl_spec_create_params(const struct ctl_run_options *options, cloister_value **ret_params,
                            struct cloister_error *err)
 {
@@ -356,6 +393,8 @@ int ctl_spec_create_params(const struct ctl_run_options *options, cloister_value
 
     if (failed == 0 && options->name && cl_value_set_cstr(params, "name", cl_value_new_cstr(options->name)) < 0)
         failed = cl_error_set(err, CLOISTER_INVALID, 0, "name", NULL, "--name is not UTF-8 text");
+    if (failed == 0 && options->captured)
+        failed = set_stdio(params, options, err);
     if (failed == 0)
         failed = options->bundle ? from_bundle(params, options, err) : from_profile(params, options, err);
     if (failed == 0)

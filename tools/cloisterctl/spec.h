@@ -27,11 +27,15 @@ struct ctl_run_options {
     const char *pids;
     const cloister_value *mounts; /* OCI mounts, an array; NULL = none */
     bool writable;
+    bool captured;          /* output is kept by the daemon's keeper, for logs and attach */
+    bool fed;               /* so is input, from attach; only with captured */
+    const char *log_policy; /* NULL = drop */
+    const char *log_window; /* NULL = the daemon's default */
 };
 
 /* The installed profile, or a file, as a whole OCI config. */
 int ctl_profile_read(const char *name, cloister_value **ret_spec, struct cloister_error *err);
-/* The params of `create`: name, spec, rootfs, labels. */
+/* The params of `create`: name, spec, rootfs, labels, stdio. */
 int ctl_spec_create_params(const struct ctl_run_options *options, cloister_value **ret_params,
                            struct cloister_error *err);
 /*

@@ -171,9 +171,38 @@ static void test_bundles(void **state)
     }
 }
 
+static void test_stdio(void **state)
+{
+    static const struct {
+        const char *name;
+        struct ctl_run_options options;
+        const char *stdio;
+    } cases[] = {
+        {"ours", {.fed = true}, ""},
+        {"captured",
+         {.captured = true},
+         "[{\"kind\":\"null\"},{\"kind\":\"pipe\",\"policy\":\"drop\"},{\"kind\":\"pipe\",\"policy\":\"drop\"}]"},
+        {"all of it",
+         {.captured = true, .fed = true, .log_policy = "block", .log_window = "64k"},
+         "[{\"kind\":\"pipe\"},{\"kind\":\"pipe\",\"policy\":\"block\",\"window\":65536},"
+         "{\"kind\":\"pipe\",\"policy\":\"block\",\"window\":65536}]"},
+    };
+    for (size_t i = 0; i < CL_COUNT(cases); i++) {
+        struct ctl_run_options options = cases[i].options;
+        CL_VALUE_CLEANUP cloister_value *params = NULL;
+        CL_FREE char *text = NULL;
+        options.rootfs = root_path;
+        options.profile = profile_path;
+        options.process.command = command;
+        CL_CHECK_INT(cases[i].name, ctl_spec_create_params(&options, &params, NULL), 0);
+        CL_CHECK_STR(cases[i].name, at(params, "stdio", &text), cases[i].stdio);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stdio),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bundles),

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * follow.c - see follow.h. One connection carries a request for each output, one for stdin and a wait; their answers
+ * come at the ends. When the connection ends before them the daemon has: what it had sent is in the sockets, is copied
+ * and counted, and the next daemon is asked for the rest.
+ */
+#include "follow.h"
+#include "again.h"
+#include "core/error/error.h"
+#include "core/util/mem.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AWAY 1 /* the daemon has ended, or is about to */
+
+static bool is_done(const struct ctl_follow *follow)
+{
+    for (uint32_t i = 0; i < follow->tape_count; i++)
+        if (!ctl_tape_done(&follow->tapes[i]))
+            return false;
+    return !follow->waits || follow->status;
+}
+
+static int place(struct ctl_follow *follow, struct cloister_error *err)
+{
+    uint32_t captured = 0;
+
+    for (uint32_t i = 0; i < follow->tape_count; i++) {
+        struct ctl_tape *tape = &follow->tapes[i];
+        int failed =
+            tape->placed || tape->ended ? 0 : ctl_tape_place(tape, &follow->client, follow->id, follow->from, err);
+        if (failed < 0)
+            return failed;
+        captured += tape->placed;
+    }
+    if (captured == 0)
+        return cl_error_set(err, CLOISTER_UNSUPPORTED, 0, NULL, NULL,
+                            "its output is not kept: it was not started with `run -d`");
+    cl_error_clear(err);
+    return 0;
+}
+
+static int ask_wait(struct ctl_follow *follow, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
+
+    if (!follow->waits || follow->status)
+        return 0;
+    if (cl_value_set_cstr(params, "id", cl_value_new_cstr(follow->id)) < 0)
+        return ctl_no_memory(err);
+    return ctl_client_send(&follow->client, "wait", cl_steal_ptr(&params), NULL, &follow->wait_request, err);
+}
+
+/* Everything that is not answered yet. */
+static int ask(struct ctl_follow *follow, struct cloister_error *err)
+{
+    int failed = place(follow, err);
+
+    for (uint32_t i = 0; i < follow->tape_count && failed == 0; i++)
+        if (!follow->tapes[i].ended)
+            failed = ctl_tape_attach(&follow->tapes[i], &follow->client, follow->id, follow->on, err);
+    if (failed == 0 && !follow->feed.over)
+        failed = ctl_feed_open(&follow->feed, &follow->client, follow->id, err);
+    return failed < 0 ? failed : ask_wait(follow, err);
+}
+
+static int take_status(struct ctl_follow *follow, cloister_value *message, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *result = NULL;
+    int failed = ctl_message_drains(message) ? AWAY : ctl_message_result(message, &result, err);
+
+    follow->wait_request = 0;
+    if (failed != 0)
+        return failed;
+    cloister_value *status = cl_value_get_cstr(result, "status");
+    if (!status)
+        return cl_error_set(err, CLOISTER_PROTOCOL, 0, NULL, NULL, "the daemon's answer has no status");
+    follow->status = cl_value_detach(result, status);
+    return 0;
+}
+
+static int take_message(struct ctl_follow *follow, cloister_value *message, struct cloister_error *err)
+{
+    bool drains = false;
+
+    for (uint32_t i = 0; i < follow->tape_count; i++) {
+        struct ctl_tape *tape = &follow->tapes[i];
+        if (tape->request && ctl_message_answers(message, tape->request))
+            return ctl_tape_answered(tape, message, err);
+    }
+    if (follow->feed.request && ctl_message_answers(message, follow->feed.request)) {
+        int failed = ctl_feed_answered(&follow->feed, message, &drains, err);
+        return failed < 0 ? failed : drains ? AWAY : 0;
+    }
+    if (follow->wait_request && ctl_message_answers(message, follow->wait_request))
+        return take_status(follow, message, err);
+    return 0;
+}
+
+/* A failure that the daemon has said is none of the connection's. */
+static int said(int failed, struct cloister_error *err)
+{
+    if (failed < 0 && err->code == CLOISTER_IO)
+        err->code = CLOISTER_INTERNAL;
+    return failed;
+}
+
+/* 0, AWAY, or negative errno. */
+static int take_messages(struct ctl_follow *follow, struct cloister_error *err)
+{
+    bool away = false;
+    int got = ctl_client_fill(&follow->client, err);
+
+    if (got < 0)
+        return ctl_is_away(got, err) ? AWAY : got;
+    do {
+        CL_VALUE_CLEANUP cloister_value *message = NULL;
+        got = ctl_client_next(&follow->client, &message, err);
+        int failed = got > 0 ? said(take_message(follow, message, err), err) : 0;
+        if (failed < 0)
+            return failed;
+        away |= failed == AWAY;
+    } while (got > 0);
+    return got < 0 ? got : away ? AWAY : 0;
+}
+
+static int serve(struct ctl_follow *follow, struct cloister_error *err)
+{
+    while (!is_done(follow)) {
+        struct pollfd watched[4] = {{.fd = follow->client.fd, .events = POLLIN}};
+        for (uint32_t i = 0; i < 2; i++) {
+            watched[1 + i].fd = i < follow->tape_count ? follow->tapes[i].socket : -1;
+            watched[1 + i].events = POLLIN;
+        }
+        watched[3] = ctl_feed_wants(&follow->feed);
+        if (poll(watched, 4, -1) < 0 && errno != EINTR)
+            return cl_error_set(err, CLOISTER_INTERNAL, errno, NULL, NULL, "wait for the daemon");
+        int failed = 0;
+        for (uint32_t i = 0; i < follow->tape_count && failed == 0; i++)
+            if (watched[1 + i].fd >= 0 && watched[1 + i].revents)
+                failed = ctl_tape_copy(&follow->tapes[i], err);
+        if (failed == 0 && watched[3].fd >= 0 && watched[3].revents)
+            ctl_feed_step(&follow->feed);
+        if (failed == 0 && watched[0].revents)
+            failed = take_messages(follow, err);
+        if (failed != 0)
+            return failed;
+    }
+    return 0;
+}
+
+/* The connection first: a daemon that is still there ends its streams when their exchanges have nobody left. */
+static int take_leave(struct ctl_follow *follow, struct cloister_error *err)
+{
+    int failed = 0;
+
+    ctl_client_close(&follow->client);
+    ctl_feed_close(&follow->feed);
+    follow->wait_request = 0;
+    for (uint32_t i = 0; i < follow->tape_count && failed == 0; i++)
+        failed = ctl_tape_left(&follow->tapes[i], err);
+    return failed < 0 ? failed : ctl_client_again(&follow->client, follow->context->socket, err);
+}
+
+static int find(struct ctl_follow *follow, const char *target, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *sandbox = NULL;
+    int failed = ctl_client_connect(&follow->client, follow->context->socket, err);
+
+    if (failed == 0)
+        failed = ctl_client_call_on(&follow->client, "inspect", target, NULL, &sandbox, err);
+    if (failed < 0)
+        return failed;
+    const char *id = cl_value_cstr(cl_value_get_cstr(sandbox, "id"));
+    if (!id || strlen(id) >= sizeof(follow->id))
+        return cl_error_set(err, CLOISTER_PROTOCOL, 0, NULL, NULL, "the daemon's answer names no sandbox");
+    (void)strcpy(follow->id, id);
+    return 0;
+}
+
+int ctl_follow(struct ctl_follow *follow, const char *target, struct cloister_error *err)
+{
+    int failed = find(follow, target, err);
+
+    while (failed >= 0) {
+        failed = ask(follow, err);
+        if (failed == 0)
+            failed = serve(follow, err);
+        if (failed == 0)
+            return 0;
+        if (failed == AWAY || ctl_is_away(failed, err))
+            failed = take_leave(follow, err);
+    }
+    return failed;
+}
+
+void ctl_follow_end(struct ctl_follow *follow)
+{
+    for (uint32_t i = 0; i < follow->tape_count; i++)
+        if (follow->tapes[i].lost > 0)
+            (void)fprintf(stderr, "cloisterctl: %llu bytes of output were dropped before they could be read\n",
+                          (unsigned long long)follow->tapes[i].lost);
+    ctl_feed_close(&follow->feed);
+    ctl_client_close(&follow->client);
+    cl_value_free(follow->status);
+}
