@@ -21,6 +21,34 @@ static struct cl_host rooms;
 static struct bed_outcome *outcomes[256];
 static cloister_op last_op;
 
+static struct bed_inventory *inventory_to;
+
+static void copy_text(char *to, struct cloister_sv from)
+{
+    assert_true(from.size < 64);
+    snprintf(to, 64, "%.*s", (int)from.size, from.size ? from.data : "");
+}
+
+static void copy_inventory(const struct cloister_inventory *from, struct bed_inventory *to)
+{
+    to->fate = from->fate;
+    to->container_count = (unsigned)from->container_count;
+    to->count = (unsigned)from->process_count;
+    assert_true(to->count <= BED_MAX && to->container_count <= 1);
+    if (to->container_count)
+        to->container = from->containers[0];
+    for (unsigned i = 0; i < to->count; i++) {
+        const struct cloister_inventory_process *one =
+            (const void *)((const char *)from->processes + i * from->process_size);
+
+        to->processes[i] = *one;
+        copy_text(to->names[i], one->name);
+        copy_text(to->tags[i], one->tag);
+        assert_true(one->output_count <= 3);
+        memcpy(to->outputs[i], one->outputs, one->output_count * sizeof(to->outputs[0][0]));
+    }
+}
+
 static void on_done(const struct cloister_host *host, cloister_op op, const struct cloister_error *error,
                     const struct cloister_result *result)
 {
@@ -34,6 +62,8 @@ static void on_done(const struct cloister_host *host, cloister_op op, const stru
         host->log->error_sentence(error, out->sentence, sizeof(out->sentence));
     } else if (result) {
         out->result = *result;
+        if (result->inventory && inventory_to)
+            copy_inventory(result->inventory, inventory_to);
         snprintf(out->json, sizeof(out->json), "%.*s", (int)result->json.size,
                  result->json.data ? result->json.data : "");
     }
@@ -44,6 +74,15 @@ static void on_event(const struct cloister_host *host, const struct cloister_iso
     if (event->kind == CLOISTER_EVENT_SANDBOX_DOWN) {
         assert_int_equal(event->cause, CLOISTER_CAUSE_LOST);
         bed.downs++;
+        return;
+    }
+    if (event->kind == CLOISTER_EVENT_DRAINED) {
+        struct bed_drained *one = &bed.drained[bed.drained_count++ % BED_MAX];
+
+        assert_true(event->output_count <= 3);
+        one->process = event->process;
+        one->count = (unsigned)event->output_count;
+        memcpy(one->outputs, event->outputs, event->output_count * sizeof(one->outputs[0]));
         return;
     }
     assert_int_equal(event->kind, CLOISTER_EVENT_EXIT);
@@ -74,12 +113,12 @@ static void set_option(struct cloister_option_value *value, uint32_t type, const
 
 static void make_instance(void)
 {
-    static struct cloister_option_value options[3];
+    static struct cloister_option_value options[6];
     static char label[] = "isolation 'main' (namespaces)";
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct cloister_iso_probe probe = {CLOISTER_INIT(struct cloister_iso_probe)};
     struct cloister_create_args args = {
-        CLOISTER_INIT(struct cloister_create_args), 3, &instance.host, {"main", 4}, options, sizeof(*options)};
+        CLOISTER_INIT(struct cloister_create_args), 6, &instance.host, {"main", 4}, options, sizeof(*options)};
     char sentence[1024];
 
     instance = (struct cl_instance){.kind = CLOISTER_KIND_ISOLATION, .label = label};
@@ -89,6 +128,9 @@ static void make_instance(void)
     set_option(&options[0], CLOISTER_OPTION_STRING, bed.cgroup_root);
     set_option(&options[1], CLOISTER_OPTION_JSON, "{\"first\":2000000,\"count\":65536,\"each\":\"sandbox\"}");
     options[2] = (struct cloister_option_value){.set = 1, .type = CLOISTER_OPTION_U64, .number = BED_EXEC_MS};
+    options[3] = (struct cloister_option_value){.set = 1, .type = CLOISTER_OPTION_U64, .number = 32u << 20};
+    options[4] = (struct cloister_option_value){.set = 1, .type = CLOISTER_OPTION_U64, .number = 60};
+    set_option(&options[5], CLOISTER_OPTION_STRING, bed.halt_at);
     if (bed.iso->life.create(&args, &bed.instance, &err) < 0 || bed.iso->probe(bed.instance, &probe, &err) < 0) {
         instance.host.log->error_sentence(&err, sentence, sizeof(sentence));
         fail_msg("%s", sentence);
@@ -96,19 +138,42 @@ static void make_instance(void)
     bed.features = probe.capabilities;
 }
 
+static bool borrowed;
+
 static void make_directories(void)
 {
     char command[512];
 
     snprintf(bed.dir, sizeof(bed.dir), "/tmp/cl-backend-XXXXXX");
     assert_non_null(mkdtemp(bed.dir));
+    snprintf(
+        command, sizeof(command),
+        "mkdir -p %s/rootfs %s/run && cd %s/rootfs && mkdir bin proc sys dev etc tmp root && cp /bin/busybox bin/ && "
+        "for a in sh true false grep test wc cat id sleep ls kill echo mount seq; do ln -s busybox bin/$a; done",
+        bed.dir, bed.dir, bed.dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* The cookie's lower half tells whose cgroup root it is. */
+static void take_place(void)
+{
+    const char *place = getenv("BED_PLACE");
+    unsigned long long cookie = 0xabcdef0100000000ull | (uint32_t)getpid();
+
+    borrowed = place != NULL;
+    if (borrowed)
+        assert_int_equal(sscanf(place, "%63[^:]:%llx", bed.dir, &cookie), 2);
+    else
+        make_directories();
+    bed.cookie = cookie;
     snprintf(bed.rootfs, sizeof(bed.rootfs), "%s/rootfs", bed.dir);
     snprintf(bed.run, sizeof(bed.run), "%s/run", bed.dir);
-    snprintf(command, sizeof(command),
-             "mkdir -p %s %s && cd %s && mkdir bin proc sys dev etc tmp root && cp /bin/busybox bin/ && "
-             "for a in sh true false grep test wc cat id sleep ls kill echo mount; do ln -s busybox bin/$a; done",
-             bed.rootfs, bed.run, bed.rootfs);
-    assert_int_equal(system(command), 0);
+    snprintf(bed.cgroup_root, sizeof(bed.cgroup_root), "/clN-test-%u", (unsigned)(uint32_t)cookie);
+}
+
+void bed_place(char *ret, size_t size)
+{
+    snprintf(ret, size, "%s:%llx", bed.dir, (unsigned long long)bed.cookie);
 }
 
 void bed_open(const char *keeper)
@@ -116,14 +181,13 @@ void bed_open(const char *keeper)
     struct cloister_error err = CLOISTER_ERROR_INIT;
 
     memset(&bed, 0, sizeof(bed));
-    make_directories();
+    take_place();
+    snprintf(bed.halt_at, sizeof(bed.halt_at), "%s", getenv("BED_HALT") ? getenv("BED_HALT") : "");
     if (zygote == NULL) {
         assert_int_equal(cl_zygote_start(keeper, &zygote, &err), 0);
         assert_int_equal(cl_loop_new(&loop), 0);
         assert_int_equal(cl_zygote_attach(zygote, loop, NULL, NULL), 0);
     }
-    bed.cookie = 0xabcdef0100000000ull | (uint32_t)getpid();
-    snprintf(bed.cgroup_root, sizeof(bed.cgroup_root), "/clN-test-%d", (int)getpid());
     rooms = (struct cl_host){.loop = loop,
                              .zygote = zygote,
                              .instance = "test",
@@ -133,6 +197,11 @@ void bed_open(const char *keeper)
                              .iso = &iso_api};
     bed.iso = cloister_plugin_entry()->vtable;
     make_instance();
+}
+
+const struct cloister_host *bed_host(void)
+{
+    return &instance.host;
 }
 
 static void end_instance(void)
@@ -154,6 +223,8 @@ void bed_close(void)
     char command[128];
 
     end_instance();
+    if (borrowed)
+        return;
     snprintf(command, sizeof(command), "rm -rf %s", bed.dir);
     assert_int_equal(system(command), 0);
 }
@@ -343,21 +414,93 @@ struct cloister_status bed_exit_of(cloister_process process)
     return (struct cloister_status){0};
 }
 
-void bed_exec(struct bed_sandbox *s, cloister_process process, const char *command, int fd, struct bed_outcome *ret)
+void bed_exec_with(struct bed_sandbox *s, cloister_process process, const char *command,
+                   const struct cloister_stdio *stdio, const char *name, const char *tag, struct bed_outcome *ret)
 {
     struct cloister_sv spec;
-    struct cloister_stdio stdio[3] = {{CLOISTER_STDIO_NULL, -1}, {CLOISTER_STDIO_NULL, -1}, {CLOISTER_STDIO_NULL, -1}};
-    struct cloister_process_args args = {CLOISTER_INIT(struct cloister_process_args), .stdio = stdio, .stdio_count = 3,
-                                         .stdio_size = sizeof(stdio[0])};
-    struct cloister_exec_args exec = {CLOISTER_INIT(struct cloister_exec_args), .process = &args};
+    struct cloister_process_args args = {CLOISTER_INIT(struct cloister_process_args),
+                                         .stdio = stdio,
+                                         .stdio_count = 3,
+                                         .stdio_size = sizeof(*stdio),
+                                         .tag = {tag, strlen(tag)},
+                                         .drain_idle = 300000000ull,
+                                         .drain_max = 3000000000ull};
+    struct cloister_exec_args exec = {CLOISTER_INIT(struct cloister_exec_args), .name = {name, strlen(name)},
+                                      .process = &args};
     struct cloister_iso_exec_args iso = {CLOISTER_INIT(struct cloister_iso_exec_args), 0, s->which, &exec, process};
 
     bed_spec("{\"process\":{\"cwd\":\"/\",\"user\":{\"uid\":3,\"gid\":4,\"additionalGids\":[7]}}}", command, &spec,
              &args.oci);
-    if (fd >= 0)
-        stdio[1] = (struct cloister_stdio){CLOISTER_STDIO_DESCRIPTOR, fd};
     bed.iso->exec(bed.instance, &iso, bed_op(ret));
     assert_int_equal(ret->done, 0);
+    bed_wait(ret);
+}
+
+void bed_exec(struct bed_sandbox *s, cloister_process process, const char *command, int fd, struct bed_outcome *ret)
+{
+    struct cloister_stdio stdio[3] = {{CLOISTER_STDIO_NULL, -1}, {CLOISTER_STDIO_NULL, -1}, {CLOISTER_STDIO_NULL, -1}};
+
+    if (fd >= 0)
+        stdio[1] = (struct cloister_stdio){CLOISTER_STDIO_DESCRIPTOR, fd};
+    bed_exec_with(s, process, command, stdio, "", "", ret);
+}
+
+void bed_adopt(struct bed_sandbox *s, unsigned deadline_ms, struct bed_outcome *ret,
+               struct bed_inventory *ret_inventory)
+{
+    struct cloister_iso_container container = {.cid = {"main", 4},
+                                               .spec = s->spec,
+                                               .rootfs = s->container.rootfs,
+                                               .rootfs_flags = s->container.rootfs_flags,
+                                               .incarnation = 1,
+                                               .init = s->args.init,
+                                               .init_kind = s->container.init,
+                                               .no_new_privs = 1};
+    struct cloister_iso_adopt_args args = {
+        CLOISTER_INIT(struct cloister_iso_adopt_args), 0, s->which, &container, 1, sizeof(container), 0};
+
+    if (deadline_ms)
+        args.deadline = instance.host.system->now_mono() + deadline_ms * 1000000ull;
+    memset(ret_inventory, 0, sizeof(*ret_inventory));
+    inventory_to = ret_inventory;
+    bed.iso->adopt(bed.instance, &args, bed_op(ret));
+    assert_int_equal(ret->done, 0);
+    bed_wait(ret);
+    inventory_to = NULL;
+}
+
+void bed_attach(struct bed_sandbox *s, cloister_process process, uint32_t fd, uint32_t from, uint64_t position,
+                uint32_t policy, struct bed_outcome *ret)
+{
+    struct cloister_attach_args attach = {CLOISTER_INIT(struct cloister_attach_args),
+                                          .from = from,
+                                          .process = process,
+                                          .fd = fd,
+                                          .policy = policy,
+                                          .position = position};
+    struct cloister_iso_attach_args args = {CLOISTER_INIT(struct cloister_iso_attach_args), 0, s->which, &attach};
+
+    bed.iso->attach(bed.instance, &args, bed_op(ret));
+    assert_int_equal(ret->done, 0);
+    bed_wait(ret);
+}
+
+void bed_stdin(struct bed_sandbox *s, cloister_process process, bool close, struct bed_outcome *ret)
+{
+    struct cloister_iso_stdin_args args = {CLOISTER_INIT(struct cloister_iso_stdin_args), 0, s->which, process};
+
+    if (close)
+        bed.iso->stdin_close(bed.instance, &args, bed_op(ret));
+    else
+        bed.iso->stdin(bed.instance, &args, bed_op(ret));
+    bed_wait(ret);
+}
+
+void bed_release(struct bed_sandbox *s, cloister_process process, struct bed_outcome *ret)
+{
+    struct cloister_iso_release_args args = {CLOISTER_INIT(struct cloister_iso_release_args), 0, s->which, process};
+
+    bed.iso->release(bed.instance, &args, bed_op(ret));
     bed_wait(ret);
 }
 

@@ -38,6 +38,12 @@ struct bed_exit {
     struct cloister_status status;
 };
 
+struct bed_drained {
+    cloister_process process;
+    unsigned count;
+    struct cloister_output_end outputs[3];
+};
+
 struct bed {
     char dir[64]; /* holds rootfs and run */
     char rootfs[96];
@@ -46,7 +52,10 @@ struct bed {
     uint64_t cookie;
     struct bed_exit exits[BED_MAX];
     unsigned exit_count;
-    unsigned downs; /* SANDBOX_DOWN, cause LOST */
+    struct bed_drained drained[BED_MAX];
+    unsigned drained_count;
+    char halt_at[64]; /* of the next instance */
+    unsigned downs;   /* SANDBOX_DOWN, cause LOST */
     char warnings[BED_MAX][256];
     unsigned warning_count;
     char orphans[BED_MAX][256]; /* "<id> <kind> <removed>" */
@@ -58,9 +67,12 @@ struct bed {
 
 extern struct bed bed;
 
-/* `keeper` is the keeper program's path. Fails the test if something goes wrong. */
+/* `keeper` is the keeper program's path. Fails the test if something goes wrong. With BED_PLACE in the environment
+ * ("directory:cookie") it is opened on what another process's bed made there, and bed_close leaves that as it is. */
 void bed_open(const char *keeper);
 void bed_close(void);
+/* What BED_PLACE must be for another process to see this bed's sandboxes. */
+void bed_place(char *ret, size_t size);
 /* detach and destroy the instance, make a new one: what a restarted daemon sees. */
 void bed_restart(void);
 
@@ -95,6 +107,29 @@ void bed_start(struct bed_sandbox *s, struct bed_outcome *ret);
 void bed_create(struct bed_sandbox *s, struct bed_outcome *ret);
 void bed_destroy(struct bed_sandbox *s, struct bed_outcome *ret);
 
+/* What adopt said, copied. */
+struct bed_inventory {
+    uint32_t fate;
+    unsigned container_count;
+    struct cloister_inventory_container container;
+    unsigned count;
+    struct cloister_inventory_process processes[BED_MAX];
+    struct cloister_output_end outputs[BED_MAX][3];
+    char names[BED_MAX][64];
+    char tags[BED_MAX][64];
+};
+
+/* The sandbox as a record would have it; deadline in ms from now, 0 = none. bed_adopt_start only begins. */
+void bed_adopt(struct bed_sandbox *s, unsigned deadline_ms, struct bed_outcome *ret,
+               struct bed_inventory *ret_inventory);
+
+/* Stream of a process's output; ret->result has it. */
+void bed_attach(struct bed_sandbox *s, cloister_process process, uint32_t fd, uint32_t from, uint64_t position,
+                uint32_t policy, struct bed_outcome *ret);
+void bed_stdin(struct bed_sandbox *s, cloister_process process, bool close, struct bed_outcome *ret);
+void bed_release(struct bed_sandbox *s, cloister_process process, struct bed_outcome *ret);
+const struct cloister_host *bed_host(void);
+
 /* Waits for the completion of what ret belongs to. */
 void bed_wait(struct bed_outcome *ret);
 /* A fresh operation number; the outcome is told to ret. */
@@ -105,6 +140,9 @@ struct cloister_status bed_exit_of(cloister_process process);
 
 /* exec with a command as in bed_spec, output to fd (moved, -1 = NULL). */
 void bed_exec(struct bed_sandbox *s, cloister_process process, const char *command, int fd, struct bed_outcome *ret);
+/* The same with three entries, a name and a tag. */
+void bed_exec_with(struct bed_sandbox *s, cloister_process process, const char *command,
+                   const struct cloister_stdio *stdio, const char *name, const char *tag, struct bed_outcome *ret);
 
 /* Groups below the root that begin with "cl-", in all hierarchies; and entries of the run directory. */
 unsigned bed_group_count(void);

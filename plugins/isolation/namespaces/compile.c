@@ -244,6 +244,22 @@ int ns_compile_container(struct ns_compile *c, const struct cloister_container_a
     return rc < 0 ? -1 : finish(c);
 }
 
+int ns_compile_known(struct ns_compile *c, struct cloister_sv text)
+{
+    cloister_value *spec = NULL;
+    int rc;
+
+    if (ns_parse(&c->r, text, "spec", &spec) < 0)
+        return -1;
+    rc = ns_check_spec(&c->r, spec);
+    if (rc == 0)
+        rc = ns_compile_namespaces(c, spec);
+    if (rc == 0)
+        rc = ns_compile_seccomp(c, spec);
+    c->r.value->free(spec);
+    return rc < 0 ? -1 : 0;
+}
+
 int ns_compile_process(struct ns_compile *c, const struct cloister_process_args *args, bool inherited_nnp)
 {
     if (compile_process(c, args) < 0 || compile_joins(c) < 0)

@@ -91,6 +91,9 @@ int ns_compile_container(struct ns_compile *c, const struct cloister_container_a
 /* A further process of a container; `inherited_nnp`: the container's own no_new_privs. */
 int ns_compile_process(struct ns_compile *c, const struct cloister_process_args *args, bool inherited_nnp);
 
+/* Of a container that runs already, only what later execs must know: ns_new and seccomp. */
+int ns_compile_known(struct ns_compile *c, struct cloister_sv spec);
+
 /* --- for the facility files --- */
 
 /* Each gives the index by which the plan names it, or CL_WIRE_NO_FD with an error set. `path` is copied. */

@@ -72,7 +72,21 @@ static int flush(struct ns_conn *conn)
 
 static void update(struct ns_conn *conn)
 {
-    conn->host->loop->watch_update(conn->watch, CLOISTER_READABLE | (conn->queue ? CLOISTER_WRITABLE : 0u));
+    conn->host->loop->watch_update(conn->watch,
+                                   (conn->paused ? 0u : CLOISTER_READABLE) | (conn->queue ? CLOISTER_WRITABLE : 0u));
+}
+
+static uint32_t type_of(const struct ns_request *request)
+{
+    return ((const struct cl_wire_head *)request->message)->type;
+}
+
+/* What an earlier daemon asked is answered to whoever is connected now: only what we asked is ours. */
+static bool is_answer_to(const struct ns_request *request, const struct cl_packet *packet)
+{
+    uint32_t type = packet->u.head.type == CL_WIRE_ANSWER ? packet->u.answer.request : packet->u.head.type;
+
+    return request->serial == packet->u.head.serial && type_of(request) == type;
 }
 
 static void answered(struct ns_conn *conn, struct cl_packet *packet)
@@ -80,7 +94,7 @@ static void answered(struct ns_conn *conn, struct cl_packet *packet)
     for (struct ns_request **at = &conn->waiting; *at; at = &(*at)->next) {
         struct ns_request *request = *at;
 
-        if (request->serial != packet->u.head.serial)
+        if (!is_answer_to(request, packet))
             continue;
         *at = request->next;
         request->fn(request->ctx, packet, 0);
@@ -91,7 +105,7 @@ static void answered(struct ns_conn *conn, struct cl_packet *packet)
 
 static bool is_event(uint32_t type)
 {
-    return type == CL_WIRE_EXIT || type == CL_WIRE_DOWN || type == CL_WIRE_WARNING;
+    return type == CL_WIRE_EXIT || type == CL_WIRE_DOWN || type == CL_WIRE_WARNING || type == CL_WIRE_DRAINED;
 }
 
 /* Returns 0 when there was a packet, else the negative errno of the read. */
@@ -112,15 +126,18 @@ static int read_one(struct ns_conn *conn)
 
 static void lose(struct ns_conn *conn, int os_errno)
 {
-    ns_conn_close(conn, os_errno);
-    conn->lost(conn->ctx, os_errno);
+    conn->broken = conn->lost(conn->ctx, os_errno);
+    if (conn->broken)
+        update(conn);
+    else
+        ns_conn_close(conn, os_errno);
 }
 
 static int read_some(struct ns_conn *conn, int most)
 {
     int rc = 0;
 
-    for (int i = 0; i < most && rc == 0 && conn->fd >= 0; i++)
+    for (int i = 0; i < most && rc == 0 && conn->fd >= 0 && !conn->paused; i++)
         rc = read_one(conn);
     return rc;
 }
@@ -150,6 +167,29 @@ int ns_conn_open(struct ns_conn *conn, const struct cloister_host *host, int fd)
     }
     conn->host = host;
     conn->fd = fd;
+    conn->paused = conn->broken = false;
+    if (conn->serial == 0)
+        conn->serial = host->system->now_mono(); /* not where an earlier daemon's were */
+    return 0;
+}
+
+bool ns_conn_knows(const struct ns_conn *conn, uint32_t type)
+{
+    return cl_wire_size_at(type, conn->version) > 0;
+}
+
+void ns_conn_pause(struct ns_conn *conn, bool paused)
+{
+    conn->paused = paused;
+    if (conn->fd >= 0)
+        update(conn);
+}
+
+uint32_t ns_conn_request(const struct ns_conn *conn, uint64_t serial)
+{
+    for (const struct ns_request *request = conn->waiting; request; request = request->next)
+        if (request->serial == serial)
+            return type_of(request);
     return 0;
 }
 
@@ -179,9 +219,11 @@ uint64_t ns_conn_send(struct ns_conn *conn, void *message, const int *fds, uint3
                       void *ctx)
 {
     struct ns_request *request = NULL;
+    struct cl_wire_head *head = message;
 
-    ((struct cl_wire_head *)message)->serial = ++conn->serial;
-    if (conn->fd >= 0)
+    head->serial = ++conn->serial;
+    head->size = (uint32_t)cl_wire_size_at(head->type, conn->version);
+    if (conn->fd >= 0 && head->size > 0)
         request = new_request(message, fds, count, plan_fd);
     if (request == NULL) {
         close_all(fds, count, plan_fd);
@@ -198,7 +240,7 @@ uint64_t ns_conn_send(struct ns_conn *conn, void *message, const int *fds, uint3
 
 void ns_conn_drain(struct ns_conn *conn)
 {
-    while (conn->fd >= 0 && read_some(conn, PACKETS_PER_TURN) == 0)
+    while (conn->fd >= 0 && !conn->paused && read_some(conn, PACKETS_PER_TURN) == 0)
         ;
 }
 

@@ -5,32 +5,10 @@
  * the same work as a destroy.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <linux/sched.h>
 
+#include "create.h"
 #include "ending.h"
-#include "open.h"
-#include "stdset.h"
-
-enum stage { PREPARING = 1, FORKING = 2, GREETING = 3, MAKING = 4, UNDOING = 5 };
-
-struct create {
-    struct ns_op base; /* first */
-    const struct cloister_iso_create_args *args;
-    struct ns_sandbox *sandbox; /* a reference */
-    uint32_t stage;
-    struct ns_stdio stdio;
-    struct ns_compile compile;
-    struct ns_filter *filter;
-    int *fds; /* of CREATE: needs, then stdio */
-    uint32_t fd_count;
-    int keepers[NS_HIERARCHIES_MAX + 1]; /* of HELLO: listener, then cgroup.procs files */
-    uint32_t keeper_count;
-    int plan_fd;
-    struct cl_wire_create message;
-};
 
 static void close_list(int *fds, uint32_t *count)
 {
@@ -40,7 +18,7 @@ static void close_list(int *fds, uint32_t *count)
     *count = 0;
 }
 
-static void free_create(struct create *create)
+static void free_create(struct ns_create *create)
 {
     ns_stdio_clear(&create->stdio);
     ns_compile_clear(&create->compile);
@@ -56,126 +34,9 @@ static void free_create(struct create *create)
     free(create);
 }
 
-/* --- [worker] preparation --- */
-
-static int os_failed(struct create *create, const char *what, const char *subject)
-{
-    create->base.instance->host->log->error_set(&create->base.err, CLOISTER_IO, errno, subject, "prepare", "%s '%s'",
-                                                what, subject);
-    return -1;
-}
-
-static int compile(struct create *create)
-{
-    struct ns_instance *instance = create->base.instance;
-    struct ns_compile *c = &create->compile;
-    const struct ns_seccomp_program *program;
-
-    if (ns_compile_container(c, create->args->container) < 0)
-        return -1;
-    if (c->seccomp == NULL)
-        return 0;
-    if (ns_filters_get(instance->filters, &c->r, c->seccomp, &create->filter) < 0)
-        return -1;
-    program = ns_filter_program(create->filter);
-    cl_plan_add_seccomp(&c->plan, program->code, program->count, program->flags);
-    return 0;
-}
-
-static int make_groups(struct create *create)
-{
-    const struct ns_cgroups *cgroups = &create->base.instance->cgroups;
-    const struct ns_compile *c = &create->compile;
-    const char *group = create->sandbox->intent.group;
-
-    if (ns_group_make(cgroups, &c->r, NS_KEEPERS, false) < 0 || ns_group_make(cgroups, &c->r, group, true) < 0)
-        return -1;
-    for (uint32_t i = 0; i < c->write_count; i++)
-        if (ns_group_write(cgroups, &c->r, group, &c->writes[i]) < 0)
-            return -1;
-    return 0;
-}
-
-static int open_needs(struct create *create)
-{
-    const struct ns_compile *c = &create->compile;
-
-    create->fds = calloc(c->need_count + 3u, sizeof(int));
-    if (create->fds == NULL)
-        return ns_no_memory(&c->r);
-    while (create->fd_count < c->need_count) {
-        int fd = ns_open_need(c, create->fd_count, &create->base.instance->cgroups, create->sandbox->intent.group);
-
-        if (fd < 0)
-            return -1;
-        create->fds[create->fd_count++] = fd;
-    }
-    return 0;
-}
-
-/* Bound by us, listened on by the keeper: so a later daemon gets the keeper's pidfd from it. */
-static int bind_socket(struct create *create)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0)
-        return os_failed(create, "make socket", create->sandbox->socket);
-    create->keepers[create->keeper_count++] = fd;
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", create->sandbox->socket);
-    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        return os_failed(create, "bind socket", create->sandbox->socket);
-    return 0;
-}
-
-static int open_keepers(struct create *create)
-{
-    const struct ns_cgroups *cgroups = &create->base.instance->cgroups;
-
-    for (uint32_t i = 0; i < cgroups->hierarchies->count; i++) {
-        int fd = ns_group_open(cgroups, &create->compile.r, i, NS_KEEPERS, "cgroup.procs", O_WRONLY);
-
-        if (fd < 0)
-            return -1;
-        create->keepers[create->keeper_count++] = fd;
-    }
-    return 0;
-}
-
-static int seal(struct create *create)
-{
-    const char *where = "";
-    int rc;
-
-    ns_stdio_move(&create->stdio, create->fds, &create->fd_count, create->message.stdio);
-    rc = cl_plan_seal(&create->compile.plan, create->fd_count, &create->plan_fd, &where);
-    if (rc == 0)
-        return 0;
-    create->base.instance->host->log->error_set(&create->base.err, CLOISTER_INTERNAL, -rc, where, "plan",
-                                                "seal the plan: member '%s'", where ? where : "");
-    return -1;
-}
-
-static void prepare(void *ctx)
-{
-    struct create *create = ctx;
-    bool container = create->args->container != NULL;
-
-    if (container && compile(create) < 0)
-        return;
-    if (make_groups(create) < 0 || (container && open_needs(create) < 0))
-        return;
-    if (bind_socket(create) < 0 || open_keepers(create) < 0)
-        return;
-    if (container)
-        seal(create);
-}
-
-/* --- [loop] --- */
-
 static void undone(struct ns_ending *ending)
 {
-    struct create *create = ending->ctx;
+    struct ns_create *create = ending->ctx;
     struct ns_instance *instance = create->base.instance;
     struct ns_sandbox *sandbox = create->sandbox;
 
@@ -191,14 +52,14 @@ static void undone(struct ns_ending *ending)
     free_create(create);
 }
 
-static void undo(struct create *create)
+static void undo(struct ns_create *create)
 {
     struct ns_ending *ending;
     struct ns_sandbox *sandbox = create->sandbox;
 
-    if (create->stage == UNDOING)
+    if (create->stage == NS_UNDOING)
         return;
-    create->stage = UNDOING;
+    create->stage = NS_UNDOING;
     sandbox->state = NS_ENDING;
     ending = calloc(1, sizeof(*ending));
     if (ending) {
@@ -218,7 +79,7 @@ static void undo(struct create *create)
     free_create(create);
 }
 
-static void finish(struct create *create, int32_t pid)
+static void finish(struct ns_create *create, int32_t pid)
 {
     struct ns_sandbox *sandbox = create->sandbox;
     const struct cloister_container_args *container = create->args->container;
@@ -237,9 +98,9 @@ static void finish(struct create *create, int32_t pid)
 
 static void made(void *ctx, struct cl_packet *answer, int os_errno)
 {
-    struct create *create = ctx;
+    struct ns_create *create = ctx;
 
-    if (create->stage == UNDOING)
+    if (create->stage == NS_UNDOING)
         return;
     if (answer == NULL || answer->u.answer.os_errno != 0) {
         ns_keeper_error(create->base.instance, &create->base.err, answer, os_errno);
@@ -250,17 +111,21 @@ static void made(void *ctx, struct cl_packet *answer, int os_errno)
     finish(create, ns_answer_pid(answer));
 }
 
-static void send_create(struct create *create)
+static void send_create(struct ns_create *create)
 {
     uint32_t count = create->fd_count;
+    bool sent;
 
-    create->stage = MAKING;
+    create->stage = NS_CREATE_MAKING;
     create->message.container = NS_CONTAINER;
     create->message.pseq = create->args->init;
     create->message.flags = create->args->container->start == CLOISTER_START_BLOCKED ? CL_WIRE_BLOCKED : 0;
     create->fd_count = 0;
-    if (ns_conn_send(&create->sandbox->conn, &create->message, create->fds, count, ns_steal_fd(&create->plan_fd), made,
-                     create))
+    ns_halt_before(create->base.instance, NS_STEP_create_send);
+    sent = ns_conn_send(&create->sandbox->conn, &create->message, create->fds, count, ns_steal_fd(&create->plan_fd),
+                        made, create) != 0;
+    ns_halt_after(create->base.instance, NS_STEP_create_send);
+    if (sent)
         return;
     ns_keeper_error(create->base.instance, &create->base.err, NULL, EPIPE);
     undo(create);
@@ -268,12 +133,14 @@ static void send_create(struct create *create)
 
 static void greeted(void *ctx, struct cl_packet *answer, int os_errno)
 {
-    struct create *create = ctx;
+    struct ns_create *create = ctx;
     const struct cloister_host *host = create->base.instance->host;
 
-    if (create->stage == UNDOING)
+    if (create->stage == NS_UNDOING)
         return;
+    ns_halt_after(create->base.instance, NS_STEP_create_hello);
     if (answer && answer->u.head.type == CL_WIRE_HELLO && answer->u.hello.os_errno == 0) {
+        create->sandbox->era = answer->u.hello.era;
         if (create->args->container)
             send_create(create);
         else
@@ -288,18 +155,16 @@ static void greeted(void *ctx, struct cl_packet *answer, int os_errno)
     undo(create);
 }
 
-static void greet(struct create *create)
+static void greet(struct ns_create *create)
 {
     struct cl_wire_hello hello;
     uint32_t count = create->keeper_count;
 
-    create->stage = GREETING;
-    cl_wire_init(&hello, CL_WIRE_HELLO, 0);
-    hello.version = CL_WIRE_VERSION;
+    create->stage = NS_GREETING;
+    ns_sandbox_hello(create->sandbox, &hello);
     hello.flags = CL_WIRE_HELLO_LISTENER;
-    hello.cookie = create->sandbox->cookie;
-    memcpy(hello.id, create->sandbox->id, sizeof(create->sandbox->id));
     create->keeper_count = 0;
+    ns_halt_before(create->base.instance, NS_STEP_create_hello);
     if (ns_conn_send(&create->sandbox->conn, &hello, create->keepers, count, -1, greeted, create))
         return;
     ns_keeper_error(create->base.instance, &create->base.err, NULL, EPIPE);
@@ -308,11 +173,12 @@ static void greet(struct create *create)
 
 static void forked(void *ctx, int32_t result, const char *step, int32_t pid, int32_t pidfd, int32_t socket)
 {
-    struct create *create = ctx;
+    struct ns_create *create = ctx;
     const struct cloister_host *host = create->base.instance->host;
 
+    ns_halt_after(create->base.instance, NS_STEP_create_zygote);
     if (result == 0)
-        result = ns_sandbox_adopt_keeper(create->sandbox, pid, pidfd, socket);
+        result = ns_sandbox_take_keeper(create->sandbox, pid, pidfd, socket, CL_WIRE_VERSION);
     if (result < 0)
         host->log->error_set(&create->base.err, result == -EAGAIN ? CLOISTER_LIMIT : CLOISTER_IO, -result, "", "fork",
                              "fork a keeper: step '%s'", step ? step : "watch");
@@ -323,22 +189,25 @@ static void forked(void *ctx, int32_t result, const char *step, int32_t pid, int
 }
 
 /* What a later exec needs, and what describe shows, moves to the sandbox. */
-static void settle(struct create *create)
+static void settle(struct ns_create *create)
 {
     struct ns_sandbox *sandbox = create->sandbox;
     const struct ns_compile *c = &create->compile;
 
     sandbox->ns_new = c->plan.head.ns_new;
     sandbox->no_new_privs = c->no_new_privs;
-    sandbox->outer_pid = (c->plan.head.ns_new & 0x20000000u /* CLONE_NEWPID */) == 0;
+    sandbox->outer_pid = !ns_has_new(c, CLONE_NEWPID);
     sandbox->filter = ns_filter_ref(create->filter);
+    sandbox->init_user = c->plan.head.uid;
+    sandbox->drain_idle = create->message.memo.drain_idle_ns;
+    sandbox->drain_max = create->message.memo.drain_max_ns;
     for (uint32_t i = 0; i < c->warning_count; i++)
         ns_sandbox_warn(sandbox, c->warnings[i].where, c->warnings[i].text);
 }
 
 static void prepared(void *ctx)
 {
-    struct create *create = ctx;
+    struct ns_create *create = ctx;
     const struct cloister_host *host = create->base.instance->host;
     int rc;
 
@@ -347,7 +216,8 @@ static void prepared(void *ctx)
         return;
     }
     settle(create);
-    create->stage = FORKING;
+    create->stage = NS_FORKING;
+    ns_halt_before(create->base.instance, NS_STEP_create_zygote);
     rc = host->system->zygote_fork(host, "sandbox", NULL, 0, forked, create);
     if (rc < 0) {
         host->log->error_set(&create->base.err, CLOISTER_IO, -rc, "", "fork", "ask for a keeper");
@@ -359,9 +229,9 @@ static void prepared(void *ctx)
  * it. */
 static void cancel(struct ns_op *op)
 {
-    struct create *create = (struct create *)op;
+    struct ns_create *create = (struct ns_create *)op;
 
-    if (create->stage == GREETING || create->stage == MAKING)
+    if (create->stage == NS_GREETING || create->stage == NS_CREATE_MAKING)
         undo(create);
 }
 
@@ -376,7 +246,7 @@ static int set_container(struct ns_sandbox *sandbox, const struct cloister_iso_c
     return sandbox->cid ? 0 : -1;
 }
 
-static int begin(struct create *create, const struct cloister_iso_create_args *args, struct cloister_error *err)
+static int begin(struct ns_create *create, const struct cloister_iso_create_args *args, struct cloister_error *err)
 {
     struct ns_instance *instance = create->base.instance;
     struct ns_reader r = ns_reader(instance, err);
@@ -388,6 +258,9 @@ static int begin(struct create *create, const struct cloister_iso_create_args *a
     if (args->sandbox.id.size != CLOISTER_ENGINE_ID_SIZE || memchr(args->sandbox.id.data, 0, CLOISTER_ENGINE_ID_SIZE))
         return ns_refuse(&r, CLOISTER_INVALID, "sandbox", "has an id that is none");
     if (ns_intent_parse(&r, args->sandbox.plan, &intent) < 0)
+        return -1;
+    if (ns_memo_set(&r, &create->message.memo, (struct cloister_sv){NULL, 0},
+                    args->container ? args->container->process : NULL) < 0)
         return -1;
     sandbox = ns_sandbox_new(instance, &args->sandbox);
     if (sandbox == NULL)
@@ -408,7 +281,7 @@ void ns_sandbox_create(void *ctx, const struct cloister_iso_create_args *args, c
     const struct cloister_process_args *process = args->container ? args->container->process : NULL;
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct ns_reader r = ns_reader(instance, &err);
-    struct create *create = calloc(1, sizeof(*create));
+    struct ns_create *create = calloc(1, sizeof(*create));
     struct ns_stdio stdio;
 
     ns_stdio_init(&stdio);
@@ -430,7 +303,7 @@ void ns_sandbox_create(void *ctx, const struct cloister_iso_create_args *args, c
     create->args = args;
     create->stdio = stdio;
     create->plan_fd = -1;
-    create->stage = PREPARING;
+    create->stage = NS_PREPARING;
     cl_wire_init(&create->message, CL_WIRE_CREATE, 0);
     if (begin(create, args, &err) < 0) {
         if (create->sandbox)
@@ -443,5 +316,5 @@ void ns_sandbox_create(void *ctx, const struct cloister_iso_create_args *args, c
     r.err = &create->base.err;
     ns_compile_init(&create->compile, &r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
     create->compile.range = create->sandbox->intent.range;
-    ns_op_job(&create->base, prepare, prepared, create);
+    ns_op_job(&create->base, ns_create_prepare, prepared, create);
 }

@@ -46,6 +46,7 @@ static cloister_value *keeper_object(const struct cloister_value_api *v, const s
     cloister_value *object = v->new_object();
 
     v->set(object, CLOISTER_SV("pid"), v->new_i64(d->keeper));
+    v->set(object, CLOISTER_SV("version"), v->new_u64(d->sandbox->conn.version));
     v->set(object, CLOISTER_SV("socket"), text_value(v, d->sandbox->socket));
     return object;
 }
@@ -123,15 +124,16 @@ static void read_back(void *ctx)
     const struct cloister_value_api *v = instance->host->value;
     const struct ns_sandbox *sandbox = d->sandbox;
     cloister_value *root = v->new_object();
+    struct ns_cgroups cgroups = ns_sandbox_cgroups(sandbox);
     struct ns_reader r = ns_reader(instance, &d->base.err);
 
     v->set(root, CLOISTER_SV("backend"), text_value(v, "namespaces"));
     v->set(root, CLOISTER_SV("keeper"), keeper_object(v, d));
-    v->set(root, CLOISTER_SV("cgroups"), group_object(v, &instance->cgroups, sandbox->intent.group));
+    v->set(root, CLOISTER_SV("cgroups"), group_object(v, &cgroups, sandbox->intent.group));
     v->set(root, CLOISTER_SV("namespaces"), namespace_array(v, sandbox->ns_new));
     if (sandbox->intent.range.count > 0)
         v->set(root, CLOISTER_SV("ids"), range_object(v, &sandbox->intent.range));
-    v->set(root, CLOISTER_SV("limits"), limit_object(v, &instance->cgroups, sandbox->intent.group));
+    v->set(root, CLOISTER_SV("limits"), limit_object(v, &cgroups, sandbox->intent.group));
     v->set(root, CLOISTER_SV("no_new_privs"), v->new_boolean(sandbox->no_new_privs));
     v->set(root, CLOISTER_SV("seccomp"), v->new_boolean(sandbox->filter != NULL));
     v->set(root, CLOISTER_SV("warnings"), warning_array(v, sandbox->warnings));
@@ -163,7 +165,7 @@ void ns_describe(void *ctx, const struct cloister_iso_describe_args *args, clois
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct describe *d;
 
-    if (sandbox == NULL || sandbox->state == NS_MAKING) {
+    if (sandbox == NULL || sandbox->state == NS_MAKING || sandbox->state == NS_ADOPTING) {
         instance->host->log->error_set(&err, CLOISTER_NO_ENTITY, 0, "", "sandbox", "no sandbox '%.*s'",
                                        (int)args->sandbox.id.size, args->sandbox.id.data);
         ns_fail_now(instance, number, &err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * destroy.c - sandbox_destroy: the keeper is asked to end everything and to tell every exit; then the outside is
- * cleaned. Works from id, cookie and plan alone for a sandbox that is only half there, or of a daemon that is dead.
- * Idempotent; one-way, so cancel does nothing.
+ * cleaned. Works from id and cookie alone, and the plan if there still is one, for a sandbox that is only half there,
+ * or of a daemon that is dead. Idempotent; one-way, so cancel does nothing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,23 +38,13 @@ static void asked(void *ctx, struct cl_packet *answer, int os_errno)
 static bool ask_keeper(struct ns_sandbox *sandbox)
 {
     struct cl_wire_simple message;
+    bool sent;
 
     cl_wire_init(&message, CL_WIRE_DESTROY, 0);
-    return ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, asked, NULL) != 0;
-}
-
-/* Names come from the plan, and must be those that this id and cookie would get: a record is input (H1.2.5). */
-static int check_names(struct ns_instance *instance, const struct cloister_iso_sandbox *which,
-                       const struct ns_intent *intent, struct cloister_error *err)
-{
-    struct ns_reader r = ns_reader(instance, err);
-    char group[NS_GROUP_NAME_MAX];
-
-    ns_group_name(which->cookie, which->id, group);
-    if (which->id.size != CLOISTER_ENGINE_ID_SIZE || strcmp(group, intent->group) != 0)
-        return ns_refuse_at(&r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names group '%s', which is not its own",
-                            intent->group);
-    return 0;
+    ns_halt_before(sandbox->instance, NS_STEP_destroy_ask);
+    sent = ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, asked, NULL) != 0;
+    ns_halt_after(sandbox->instance, NS_STEP_destroy_ask);
+    return sent;
 }
 
 static struct ns_ending *new_ending(struct ns_instance *instance, const struct cloister_iso_destroy_args *args,
@@ -67,8 +57,7 @@ static struct ns_ending *new_ending(struct ns_instance *instance, const struct c
         ns_no_memory(&r);
         return NULL;
     }
-    if (ns_intent_parse(&r, args->sandbox.plan, &ending->intent) < 0 ||
-        check_names(instance, &args->sandbox, &ending->intent, err) < 0 ||
+    if (ns_intent_of(&r, &args->sandbox, instance->cgroup_root, &ending->intent) < 0 ||
         instance->host->system->run_path(instance->host, args->sandbox.id, "k", ending->socket, sizeof(ending->socket),
                                          err) < 0) {
         free(ending);
@@ -113,9 +102,9 @@ void ns_sandbox_destroy(void *ctx, const struct cloister_iso_destroy_args *args,
     struct ns_ending *ending = NULL;
     struct ns_op *op;
 
-    if (sandbox && (sandbox->state == NS_MAKING || sandbox->state == NS_ENDING))
+    if (sandbox && (sandbox->state == NS_MAKING || sandbox->state == NS_ENDING || sandbox->state == NS_ADOPTING))
         r.log->error_set(&err, CLOISTER_BUSY, 0, sandbox->id, "state",
-                         "another operation is creating or destroying it");
+                         "another operation is creating, destroying or taking it over");
     else
         ending = new_ending(instance, args, &err);
     op = ending ? calloc(1, sizeof(*op)) : NULL;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "pids.h"
 #include "stranger.h"
 
 #define ASK_NS (5 * NS_SECOND)    /* for DESTROY to do its work */
@@ -28,19 +29,60 @@ static void leave(struct ns_ending *ending, char *text)
     ending->left = ns_format("%s%s%s", before ? before : "", before ? ", " : "", more);
 }
 
+/* One that stands still takes no more calls: then those who live in the sandbox's groups lead to it. */
+static int kill_unreachable(const struct ns_ending *ending)
+{
+    struct ns_cgroups cgroups = {&ending->op->instance->machine.hierarchies, ending->intent.root};
+    NS_CLOSE int pidfd = ns_pids_keeper(&cgroups, ending->intent.group);
+
+    return pidfd < 0 ? -EAGAIN : ns_stranger_end(pidfd, KILL_NS);
+}
+
+static void clean_keeper(struct ns_ending *ending)
+{
+    int rc = ending->sandbox ? 0 : ns_stranger_kill(ending->socket, ending->cookie, ending->id, KILL_NS);
+
+    if (rc == -EAGAIN)
+        rc = kill_unreachable(ending);
+    ending->answered_for = rc < 0;
+    if (rc < 0)
+        leave(ending,
+              ns_format("keeper at %s (%s)", ending->socket, rc == -EPERM ? "another instance's" : strerror(-rc)));
+}
+
+static void clean_groups(struct ns_ending *ending)
+{
+    struct ns_cgroups cgroups = {&ending->op->instance->machine.hierarchies, ending->intent.root};
+    char *left = NULL;
+
+    if (!ns_group_remove(&cgroups, ending->intent.group, GROUPS_NS, &left))
+        leave(ending, left ? left : ns_format("cgroup %s", ending->intent.group));
+}
+
+/* The way to a keeper that lives on stays. */
+static void clean_socket(struct ns_ending *ending)
+{
+    if (!ending->answered_for && unlink(ending->socket) < 0 && errno != ENOENT && errno != ENOTDIR)
+        leave(ending, ns_format("socket %s", ending->socket));
+}
+
+static const struct {
+    enum ns_step step;
+    void (*run)(struct ns_ending *ending);
+} steps[] = {{NS_STEP_destroy_keeper, clean_keeper},
+             {NS_STEP_destroy_cgroups, clean_groups},
+             {NS_STEP_destroy_socket, clean_socket}};
+
 /* [worker] */
 static void clean(void *ctx)
 {
     struct ns_ending *ending = ctx;
-    struct ns_cgroups cgroups = {&ending->op->instance->machine.hierarchies, ending->intent.root};
-    char *left = NULL;
 
-    if (ending->sandbox == NULL && ns_stranger_kill(ending->socket, ending->cookie, ending->id, KILL_NS) < 0)
-        leave(ending, ns_format("keeper at %s", ending->socket));
-    if (!ns_group_remove(&cgroups, ending->intent.group, GROUPS_NS, &left))
-        leave(ending, left ? left : ns_format("cgroup %s", ending->intent.group));
-    if (unlink(ending->socket) < 0 && errno != ENOENT && errno != ENOTDIR)
-        leave(ending, ns_format("socket %s", ending->socket));
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        ns_halt_before(ending->op->instance, steps[i].step);
+        steps[i].run(ending);
+        ns_halt_after(ending->op->instance, steps[i].step);
+    }
 }
 
 static void cleaned(void *ctx)

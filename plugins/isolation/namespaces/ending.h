@@ -17,9 +17,10 @@ struct ns_ending {
     uint64_t cookie;
     char socket[108];
     cloister_timer *timer;
-    bool gone;   /* the keeper */
-    bool killed; /* SIGKILL has been sent */
-    char *left;  /* malloc'd: what is left over; NULL = nothing */
+    bool gone;         /* the keeper */
+    bool killed;       /* SIGKILL has been sent */
+    bool answered_for; /* somebody lives behind the socket who is not ours, or does not die */
+    char *left;        /* malloc'd: what is left over; NULL = nothing */
     void (*done)(struct ns_ending *ending);
     void *ctx;
 };

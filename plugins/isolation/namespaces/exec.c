@@ -46,6 +46,7 @@ static int compile(struct exec *exec)
 
     if (ns_compile_process(c, exec->args->exec->process, exec->sandbox->no_new_privs) < 0)
         return -1;
+    ns_halt_plan(exec->base.instance, "exec", &c->plan);
     if (exec->sandbox->filter) {
         const struct ns_seccomp_program *program = ns_filter_program(exec->sandbox->filter);
 
@@ -57,12 +58,13 @@ static int compile(struct exec *exec)
 static int open_needs(struct exec *exec)
 {
     const struct ns_compile *c = &exec->compile;
+    struct ns_cgroups cgroups = ns_sandbox_cgroups(exec->sandbox);
 
     exec->fds = calloc(c->need_count + 3u, sizeof(int));
     if (exec->fds == NULL)
         return ns_no_memory(&c->r);
     while (exec->fd_count < c->need_count) {
-        int fd = ns_open_need(c, exec->fd_count, &exec->base.instance->cgroups, exec->sandbox->intent.group);
+        int fd = ns_open_need(c, exec->fd_count, &cgroups, exec->sandbox->intent.group);
 
         if (fd < 0)
             return -1;
@@ -71,19 +73,36 @@ static int open_needs(struct exec *exec)
     return 0;
 }
 
-static void prepare(void *ctx)
+static int seal(struct exec *exec)
 {
-    struct exec *exec = ctx;
     const char *where = "";
     int rc;
 
-    if (compile(exec) < 0 || open_needs(exec) < 0)
-        return;
-    ns_stdio_move(&exec->stdio, exec->fds, &exec->fd_count, exec->message.stdio);
+    ns_stdio_move(&exec->stdio, exec->fds, &exec->fd_count, exec->compile.plan.head.uid, exec->message.stdio,
+                  &exec->message.memo);
     rc = cl_plan_seal(&exec->compile.plan, exec->fd_count, &exec->plan_fd, &where);
-    if (rc < 0)
-        exec->base.instance->host->log->error_set(&exec->base.err, CLOISTER_INTERNAL, -rc, where, "plan",
-                                                  "seal the plan: member '%s'", where ? where : "");
+    if (rc == 0)
+        return 0;
+    exec->base.instance->host->log->error_set(&exec->base.err, CLOISTER_INTERNAL, -rc, where, "plan",
+                                              "seal the plan: member '%s'", where ? where : "");
+    return -1;
+}
+
+static const struct {
+    enum ns_step step;
+    int (*run)(struct exec *exec);
+} steps[] = {{NS_STEP_exec_compile, compile}, {NS_STEP_exec_open, open_needs}, {NS_STEP_exec_seal, seal}};
+
+static void prepare(void *ctx)
+{
+    struct exec *exec = ctx;
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps) && rc == 0; i++) {
+        ns_halt_before(exec->base.instance, steps[i].step);
+        rc = steps[i].run(exec);
+        ns_halt_after(exec->base.instance, steps[i].step);
+    }
 }
 
 static void executed(void *ctx, struct cl_packet *answer, int os_errno)
@@ -104,31 +123,39 @@ static void executed(void *ctx, struct cl_packet *answer, int os_errno)
     free_exec(exec);
 }
 
+static bool send(struct exec *exec)
+{
+    struct ns_sandbox *sandbox = exec->sandbox;
+    uint32_t count = exec->fd_count;
+
+    exec->message.container = NS_CONTAINER;
+    exec->message.pseq = exec->args->process;
+    exec->fd_count = 0;
+    ns_halt_before(exec->base.instance, NS_STEP_exec_send);
+    exec->serial =
+        ns_conn_send(&sandbox->conn, &exec->message, exec->fds, count, ns_steal_fd(&exec->plan_fd), executed, exec);
+    ns_halt_after(exec->base.instance, NS_STEP_exec_send);
+    if (exec->serial)
+        ns_deadline_begin(&exec->deadline, sandbox, exec->serial);
+    else
+        ns_keeper_error(exec->base.instance, &exec->base.err, NULL, EPIPE);
+    return exec->serial != 0;
+}
+
 static void prepared(void *ctx)
 {
     struct exec *exec = ctx;
     struct ns_sandbox *sandbox = exec->sandbox;
     const struct cloister_log_api *log = exec->base.instance->host->log;
     const struct cloister_host *host = exec->base.instance->host;
-    uint32_t count = exec->fd_count;
 
     for (uint32_t i = 0; i < exec->compile.warning_count; i++)
         host->iso->warning(host, ns_view(sandbox->id), ns_view(exec->compile.warnings[i].where),
                            exec->compile.warnings[i].text);
     if (exec->base.err.code == 0 && exec->base.cancelled)
         log->error_set(&exec->base.err, CLOISTER_CANCELLED, 0, "", "cancel", "cancelled");
-    if (exec->base.err.code == 0) {
-        exec->message.container = NS_CONTAINER;
-        exec->message.pseq = exec->args->process;
-        exec->fd_count = 0;
-        exec->serial =
-            ns_conn_send(&sandbox->conn, &exec->message, exec->fds, count, ns_steal_fd(&exec->plan_fd), executed, exec);
-        if (exec->serial) {
-            ns_deadline_begin(&exec->deadline, sandbox, exec->serial);
-            return;
-        }
-        ns_keeper_error(exec->base.instance, &exec->base.err, NULL, EPIPE);
-    }
+    if (exec->base.err.code == 0 && send(exec))
+        return;
     ns_op_done(&exec->base, NULL);
     free_exec(exec);
 }
@@ -141,14 +168,47 @@ static void cancel(struct ns_op *op)
         ns_sandbox_cancel(exec->sandbox, exec->serial);
 }
 
-static bool can_run(struct ns_sandbox *sandbox, struct cloister_error *err)
+static bool can_run(struct ns_sandbox *sandbox, const struct ns_stdio *stdio, struct cloister_error *err)
 {
-    if (!sandbox->down)
+    const struct cloister_log_api *log = sandbox->instance->host->log;
+
+    if (sandbox->down) {
+        log->error_set(err, CLOISTER_INVALID_STATE, 0, sandbox->cid, "state", "container '%s' is stopped",
+                       sandbox->cid);
+        err->detail = CLOISTER_CONTAINER_STOPPED;
+        return false;
+    }
+    if (sandbox->no_exec) {
+        log->error_set(err, CLOISTER_CORRUPT, 0, sandbox->cid, "spec", "nothing can be run in container '%s': %s",
+                       sandbox->cid, sandbox->no_exec);
+        return false;
+    }
+    if (!ns_stdio_has_pipe(stdio) || ns_conn_knows(&sandbox->conn, CL_WIRE_TAPE))
         return true;
-    sandbox->instance->host->log->error_set(err, CLOISTER_INVALID_STATE, 0, sandbox->cid, "state",
-                                            "container '%s' is stopped", sandbox->cid);
-    err->detail = CLOISTER_CONTAINER_STOPPED;
+    log->error_set(err, CLOISTER_UNSUPPORTED, 0, "pipes", "keeper",
+                   "the sandbox's keeper, of an earlier daemon, does not know pipes");
     return false;
+}
+
+static struct exec *new_exec(struct ns_sandbox *sandbox, const struct cloister_iso_exec_args *args,
+                             struct cloister_error *err)
+{
+    struct ns_reader r = ns_reader(sandbox->instance, err);
+    struct exec *exec = calloc(1, sizeof(*exec));
+
+    if (exec == NULL) {
+        ns_no_memory(&r);
+        return NULL;
+    }
+    exec->args = args;
+    exec->plan_fd = -1;
+    ns_stdio_init(&exec->stdio);
+    cl_wire_init(&exec->message, CL_WIRE_EXEC, 0);
+    exec->sandbox = ns_sandbox_ref(sandbox);
+    if (ns_memo_set(&r, &exec->message.memo, args->exec->name, args->exec->process) == 0)
+        return exec;
+    free_exec(exec);
+    return NULL;
 }
 
 void ns_exec(void *ctx, const struct cloister_iso_exec_args *args, cloister_op number)
@@ -159,24 +219,19 @@ void ns_exec(void *ctx, const struct cloister_iso_exec_args *args, cloister_op n
     struct ns_reader r = ns_reader(instance, &err);
     struct ns_stdio stdio;
     struct ns_sandbox *sandbox;
-    struct exec *exec;
+    struct exec *exec = NULL;
     int taken = ns_stdio_take(&r, process->stdio, process->stdio_count, process->stdio_size, &stdio);
 
     sandbox = taken < 0 ? NULL : ns_sandbox_up(instance, &args->sandbox, args->exec->container, number);
-    if (taken < 0 || (sandbox && !can_run(sandbox, &err)))
-        ns_fail_now(instance, number, &err);
-    exec = sandbox && err.code == 0 ? calloc(1, sizeof(*exec)) : NULL;
+    if (sandbox && can_run(sandbox, &stdio, &err))
+        exec = new_exec(sandbox, args, &err);
     if (exec == NULL) {
-        if (sandbox && err.code == 0)
-            ns_fail_memory(instance, number);
+        if (err.code != 0)
+            ns_fail_now(instance, number, &err);
         ns_stdio_clear(&stdio);
         return;
     }
-    exec->args = args;
-    exec->sandbox = ns_sandbox_ref(sandbox);
     exec->stdio = stdio;
-    exec->plan_fd = -1;
-    cl_wire_init(&exec->message, CL_WIRE_EXEC, 0);
     ns_op_begin(instance, &exec->base, number, cancel);
     r.err = &exec->base.err;
     ns_compile_init(&exec->compile, &r, &instance->machine, CL_WIRE_PLAN_PROCESS);

@@ -11,6 +11,7 @@
 
 #include "cgroup.h"
 #include "filter.h"
+#include "halt.h"
 #include "intent.h"
 #include "ranges.h"
 
@@ -35,7 +36,10 @@ struct ns_op {
 struct ns_instance {
     const struct cloister_host *host;
     char *cgroup_root;
-    uint64_t exec_ms; /* option */
+    uint64_t exec_ms;  /* options, as those that follow */
+    uint64_t tape_max; /* bytes */
+    uint64_t resume_ns;
+    struct ns_halt halt;
     struct ns_machine machine;
     struct ns_cgroups cgroups;
     struct ns_ranges *ranges;
@@ -78,6 +82,11 @@ void ns_container_start(void *instance, const struct cloister_iso_start_args *ar
 void ns_container_kill(void *instance, const struct cloister_iso_kill_args *args, cloister_op op);
 void ns_signal(void *instance, const struct cloister_iso_signal_args *args, cloister_op op);
 void ns_release(void *instance, const struct cloister_iso_release_args *args, cloister_op op);
+void ns_attach(void *instance, const struct cloister_iso_attach_args *args, cloister_op op);
+void ns_attach_policy(void *instance, const struct cloister_iso_attach_policy_args *args, cloister_op op);
+void ns_stdin(void *instance, const struct cloister_iso_stdin_args *args, cloister_op op);
+void ns_stdin_close(void *instance, const struct cloister_iso_stdin_args *args, cloister_op op);
+void ns_adopt(void *instance, const struct cloister_iso_adopt_args *args, cloister_op op);
 void ns_describe(void *instance, const struct cloister_iso_describe_args *args, cloister_op op);
 void ns_sweep(void *instance, const struct cloister_iso_sweep_args *args, cloister_op op);
 

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "cgroup.h"
+
 bool ns_cgroup_root_ok(struct cloister_sv root)
 {
     uint64_t start = 0;
@@ -75,4 +77,27 @@ int ns_intent_parse(const struct ns_reader *r, struct cloister_sv blob, struct n
     rc = read_all(r, doc, ret);
     r->value->free(doc);
     return rc;
+}
+
+int ns_intent_of(const struct ns_reader *r, const struct cloister_iso_sandbox *which, const char *root,
+                 struct ns_intent *ret)
+{
+    char group[NS_GROUP_NAME_MAX];
+
+    if (which->id.size != CLOISTER_ENGINE_ID_SIZE || memchr(which->id.data, 0, CLOISTER_ENGINE_ID_SIZE) ||
+        memchr(which->id.data, '/', CLOISTER_ENGINE_ID_SIZE))
+        return ns_refuse(r, CLOISTER_INVALID, "sandbox", "has an id that is none");
+    ns_group_name(which->cookie, which->id, group);
+    if (which->plan.size == 0) {
+        memset(ret, 0, sizeof(*ret));
+        snprintf(ret->root, sizeof(ret->root), "%s", root);
+        snprintf(ret->group, sizeof(ret->group), "%s", group);
+        return 0;
+    }
+    if (ns_intent_parse(r, which->plan, ret) < 0)
+        return -1;
+    if (strcmp(group, ret->group) != 0)
+        return ns_refuse_at(r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names group '%s', which is not its own",
+                            ret->group);
+    return 0;
 }

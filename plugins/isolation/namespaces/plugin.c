@@ -12,7 +12,7 @@
 
 #define WORKERS 4u
 
-enum { OPTION_CGROUP_ROOT, OPTION_IDS, OPTION_EXEC_MS, OPTION_COUNT };
+enum { OPTION_CGROUP_ROOT, OPTION_IDS, OPTION_EXEC_MS, OPTION_TAPE_MAX, OPTION_RESUME_S, OPTION_HALT_AT, OPTION_COUNT };
 
 static const struct cloister_option options[] = {
     {.key = "cgroup_root",
@@ -30,6 +30,24 @@ static const struct cloister_option options[] = {
      .max = 3600000,
      .fallback = "30000",
      .help = "milliseconds an exec or a start may take: what runs in the container can hold it up; then it is killed"},
+    {.key = "tape_max",
+     .type = CLOISTER_OPTION_U64,
+     .min = 65536,
+     .max = 1ull << 40,
+     .fallback = "33554432",
+     .help = "bytes of captured output that one sandbox may hold; beyond that what ended first is lost first"},
+    {.key = "resume_s",
+     .type = CLOISTER_OPTION_U64,
+     .min = 1,
+     .max = 86400,
+     .fallback = "60",
+     .help = "seconds for which output is held for a reader whose daemon died"},
+    {.key = "halt_at",
+     .type = CLOISTER_OPTION_STRING,
+     .max = 64,
+     .fallback = "",
+     .help = "for fault tests only: OPERATION:STEP:before or :after stops the daemon there; steps: " NS_HALT_HELP
+             "any other step of create and exec is the keeper's"},
 };
 
 struct ids {
@@ -106,6 +124,10 @@ static int configure(struct ns_instance *instance, const struct cloister_create_
     if (read_ids(r, option(args, OPTION_IDS)->text, &ids) < 0)
         return -1;
     instance->exec_ms = option(args, OPTION_EXEC_MS)->number;
+    instance->tape_max = option(args, OPTION_TAPE_MAX)->number;
+    instance->resume_ns = option(args, OPTION_RESUME_S)->number * NS_SECOND;
+    if (ns_halt_parse(r, option(args, OPTION_HALT_AT)->text, &instance->halt) < 0)
+        return -1;
     instance->cgroup_root = ns_dup(root);
     instance->ranges = ns_ranges_new((uint32_t)ids.first, (uint32_t)ids.count, ids.shared);
     instance->filters = ns_filters_new();
@@ -168,8 +190,10 @@ static void detach(void *ctx)
 {
     struct ns_instance *instance = ctx;
 
-    while (instance->sandboxes)
+    while (instance->sandboxes) {
+        ns_tapes_leave(instance->sandboxes);
         ns_sandbox_drop(instance->sandboxes);
+    }
 }
 
 static const struct cloister_isolation vtable = {
@@ -186,6 +210,11 @@ static const struct cloister_isolation vtable = {
     .release = ns_release,
     .describe = ns_describe,
     .sweep = ns_sweep,
+    .adopt = ns_adopt,
+    .stdin = ns_stdin,
+    .stdin_close = ns_stdin_close,
+    .attach = ns_attach,
+    .attach_policy = ns_attach_policy,
     .cancel = cancel,
     .detach = detach,
 };
@@ -198,7 +227,8 @@ static const struct cloister_plugin plugin = {
     .build = "",
     .summary = "containers made of kernel namespaces and cgroups",
     .provides = CLOISTER_ISO_STDIO_DIRECT | CLOISTER_ISO_REAL_PIDS | CLOISTER_ISO_PAUSE_INIT |
-                CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST,
+                CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST | CLOISTER_ISO_TAPE |
+                CLOISTER_ISO_ADOPT,
     .options = options,
     .option_count = OPTION_COUNT,
     .vtable = &vtable,

@@ -156,8 +156,6 @@ static int settings(struct ns_compile *c, const cloister_value *process, const s
     if (args->session > CLOISTER_SESSION_INHERIT)
         return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "session", "kind %u is not supported", args->session);
     plan->session = args->session;
-    if (args->tag.size > 0)
-        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, "tag", "is not supported by the namespaces backend");
     return 0;
 }
 

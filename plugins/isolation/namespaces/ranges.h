@@ -19,6 +19,9 @@ void ns_ranges_free(struct ns_ranges *ranges);
 struct ns_range ns_ranges_take(struct ns_ranges *ranges, const char *id, uint64_t now);
 /* The sandbox is being made: it keeps this span until released. False: the span is not its own any more. */
 bool ns_ranges_confirm(struct ns_ranges *ranges, const char *id, struct ns_range range);
+/* A recorded sandbox of an earlier daemon has that span, wherever it lies: nobody else gets an id of it until released.
+ * 0, -EEXIST: another sandbox has some of it (the caller's keeps what it has), -ENOMEM. */
+int ns_ranges_hold(struct ns_ranges *ranges, const char *id, struct ns_range range);
 void ns_ranges_release(struct ns_ranges *ranges, const char *id);
 
 #endif

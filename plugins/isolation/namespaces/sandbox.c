@@ -35,6 +35,7 @@ struct ns_sandbox *ns_sandbox_new(struct ns_instance *instance, const struct clo
     sandbox->cookie = which->cookie;
     sandbox->pidfd = -1;
     sandbox->conn.fd = -1;
+    ns_tapes_init(&sandbox->tapes);
     sandbox->next = instance->sandboxes;
     instance->sandboxes = sandbox;
     return sandbox;
@@ -55,6 +56,7 @@ void ns_sandbox_unref(struct ns_sandbox *sandbox)
     free(sandbox->cid);
     free(sandbox->warnings);
     free(sandbox->missing);
+    free(sandbox->no_exec);
     free(sandbox);
 }
 
@@ -72,6 +74,19 @@ static void close_pidfd(struct ns_sandbox *sandbox)
     close(ns_steal_fd(&sandbox->pidfd));
 }
 
+void ns_sandbox_leave_keeper(struct ns_sandbox *sandbox)
+{
+    close_pidfd(sandbox);
+    ns_conn_close(&sandbox->conn, ECANCELED);
+}
+
+void ns_sandbox_pause(struct ns_sandbox *sandbox, bool paused)
+{
+    ns_conn_pause(&sandbox->conn, paused);
+    if (sandbox->pidfd >= 0)
+        sandbox->instance->host->loop->watch_update(sandbox->pid_watch, paused ? 0 : CLOISTER_READABLE);
+}
+
 void ns_sandbox_drop(struct ns_sandbox *sandbox)
 {
     struct ns_sandbox **at = &sandbox->instance->sandboxes;
@@ -81,34 +96,9 @@ void ns_sandbox_drop(struct ns_sandbox *sandbox)
     if (*at == NULL)
         return;
     *at = sandbox->next;
-    close_pidfd(sandbox);
-    ns_conn_close(&sandbox->conn, ECANCELED);
+    ns_tapes_over(sandbox, 0);
+    ns_sandbox_leave_keeper(sandbox);
     ns_sandbox_unref(sandbox);
-}
-
-/* CLOCK_BOOTTIME of the keeper's record as CLOCK_MONOTONIC: they differ by the time the machine slept. */
-static uint64_t to_mono(const struct ns_instance *instance, uint64_t boot)
-{
-    uint64_t slept = instance->host->system->now_boot() - instance->host->system->now_mono();
-
-    return boot > slept ? boot - slept : boot;
-}
-
-static void tell_exit(struct ns_sandbox *sandbox, const struct cl_wire_record *record)
-{
-    const struct cloister_host *host = sandbox->instance->host;
-    bool signalled = (record->flags & CL_WIRE_RECORD_SIGNAL) != 0;
-    struct cloister_iso_event event = {CLOISTER_INIT(struct cloister_iso_event), .kind = CLOISTER_EVENT_EXIT,
-                                       .sandbox = ns_view(sandbox->id),          .container = ns_view(sandbox->cid),
-                                       .incarnation = sandbox->incarnation,      .process = record->pseq};
-
-    event.status.kind = signalled ? CLOISTER_STATUS_SIGNALED : CLOISTER_STATUS_EXITED;
-    event.status.value = record->status;
-    event.status.flags = (record->flags & CL_WIRE_RECORD_OOM ? CLOISTER_STATUS_OOM : 0u) |
-                         (record->flags & CL_WIRE_RECORD_CORE ? CLOISTER_STATUS_CORE : 0u);
-    event.status.real_ns = record->exit_real_ns;
-    event.status.mono_ns = to_mono(sandbox->instance, record->exit_boot_ns);
-    host->iso->event(host, &event);
 }
 
 static void ignore_answer(void *ctx, struct cl_packet *answer, int os_errno)
@@ -116,7 +106,7 @@ static void ignore_answer(void *ctx, struct cl_packet *answer, int os_errno)
 }
 
 /* Init is dead: what it left running dies with its pid namespace, or here (H2.1.8). */
-static void end_the_rest(struct ns_sandbox *sandbox)
+void ns_sandbox_end_the_rest(struct ns_sandbox *sandbox)
 {
     struct cl_wire_signal message;
 
@@ -136,92 +126,29 @@ void ns_sandbox_cancel(struct ns_sandbox *sandbox, uint64_t serial)
     ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, ignore_answer, NULL);
 }
 
-static void note_warning(struct ns_sandbox *sandbox, const char *path, const char *text)
+/* The keeper's end is closed: it is dying, and the pidfd will say so; what was asked of it fails when the sandbox is
+ * seen to be down, not before. What is not a message was not sent by a keeper of ours. */
+static bool on_lost(void *ctx, int os_errno)
 {
-    NS_FREE char *before = sandbox->warnings;
-
-    sandbox->warnings = ns_format("%s%s%s: %s", before ? before : "", before ? "\n" : "", path, text);
-}
-
-void ns_sandbox_warn(struct ns_sandbox *sandbox, const char *path, const char *text)
-{
+    struct ns_sandbox *sandbox = ctx;
     const struct cloister_host *host = sandbox->instance->host;
 
-    host->iso->warning(host, ns_view(sandbox->id), ns_view(path), text);
-    note_warning(sandbox, path, text);
-}
-
-/* The JSON path behind a keeper's step. */
-static const char *path_of(const char *step)
-{
-    static const struct {
-        const char *step;
-        const char *path;
-    } paths[] = {{"readonly", "linux.readonlyPaths"},
-                 {"link", "linux.devices"},
-                 {"capabilities", "process.capabilities"},
-                 {"bounding", "process.capabilities"}};
-
-    for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
-        if (strcmp(paths[i].step, step) == 0)
-            return paths[i].path;
-    return step;
-}
-
-/* A profile names more paths than any one machine has: those that are missing make one warning together, when all is
- * told. */
-static void take_warning(struct ns_sandbox *sandbox, const struct cl_wire_warning *warning)
-{
-    char text[CL_WIRE_DETAIL_MAX + 64];
-
-    if (strcmp(warning->step, "mask") == 0) {
-        NS_FREE char *before = sandbox->missing;
-
-        sandbox->missing = ns_format("%s%s%s", before ? before : "", before ? ", " : "", warning->detail);
-        return;
-    }
-    snprintf(text, sizeof(text), "%s: %s", warning->detail, strerror(warning->os_errno));
-    ns_sandbox_warn(sandbox, path_of(warning->step), text);
-}
-
-void ns_sandbox_warn_missing(struct ns_sandbox *sandbox)
-{
-    NS_FREE char *missing = ns_steal_text(&sandbox->missing);
-    NS_FREE char *text = missing ? ns_format("not there to be masked: %s", missing) : NULL;
-
-    if (text)
-        ns_sandbox_warn(sandbox, "linux.maskedPaths", text);
+    if (sandbox->pidfd < 0 || sandbox->state == NS_ADOPTING)
+        return false;
+    if (sandbox->state == NS_ENDING)
+        return true;
+    if (os_errno != EPIPE)
+        cloister_log(host, CLOISTER_ERROR, "keeper of sandbox '%s': %s: it is killed", sandbox->id, strerror(os_errno));
+    syscall(SYS_pidfd_send_signal, sandbox->pidfd, SIGKILL, NULL, 0u);
+    return true;
 }
 
 static void on_event(void *ctx, const struct cl_packet *packet)
 {
     struct ns_sandbox *sandbox = ctx;
 
-    if (packet->u.head.type == CL_WIRE_EXIT) {
-        const struct cl_wire_record *record = &packet->u.exit.record;
-
-        tell_exit(sandbox, record);
-        if (sandbox->outer_pid && (record->flags & CL_WIRE_RECORD_INIT) && sandbox->state == NS_UP)
-            end_the_rest(sandbox);
-    } else if (packet->u.head.type == CL_WIRE_DOWN) {
-        sandbox->down = true;
-    } else {
-        take_warning(sandbox, &packet->u.warning);
-    }
-}
-
-/* The keeper's end is closed: it is dying, and the pidfd will say so. What is not a message was not sent by a keeper of
- * ours. */
-static void on_lost(void *ctx, int os_errno)
-{
-    struct ns_sandbox *sandbox = ctx;
-    const struct cloister_host *host = sandbox->instance->host;
-
-    if (sandbox->pidfd < 0 || sandbox->state == NS_ENDING)
-        return;
-    if (os_errno != EPIPE)
-        cloister_log(host, CLOISTER_ERROR, "keeper of sandbox '%s': %s: it is killed", sandbox->id, strerror(os_errno));
-    syscall(SYS_pidfd_send_signal, sandbox->pidfd, SIGKILL, NULL, 0u);
+    if (sandbox->state != NS_ADOPTING)
+        ns_sandbox_news(sandbox, packet);
 }
 
 static void on_conn_closed(void *ctx)
@@ -261,24 +188,26 @@ static void on_pidfd(void *ctx, int32_t fd, uint32_t events)
     close_pidfd(sandbox);
     ns_conn_drain(&sandbox->conn);
     ns_conn_close(&sandbox->conn, EPIPE);
-    sandbox->down = true;
+    ns_tapes_over(sandbox, 0);
+    if (sandbox->state != NS_ADOPTING)
+        sandbox->down = true;
     if (sandbox->state == NS_UP)
         tell_lost(sandbox);
     tell_gone(sandbox);
     ns_sandbox_unref(sandbox);
 }
 
-int ns_sandbox_adopt_keeper(struct ns_sandbox *sandbox, int32_t pid, int pidfd, int socket)
+int ns_sandbox_take_keeper(struct ns_sandbox *sandbox, int32_t pid, int pidfd, int socket, uint32_t version)
 {
     const struct cloister_host *host = sandbox->instance->host;
     int rc = host->loop->watch_open(host, pidfd, CLOISTER_READABLE, on_pidfd, sandbox, &sandbox->pid_watch);
 
     if (rc < 0) {
-        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0u);
         close(pidfd);
         close(socket);
         return rc;
     }
+    sandbox->conn.version = version;
     sandbox->pid = pid;
     sandbox->pidfd = pidfd;
     sandbox->conn.event = on_event;
@@ -289,6 +218,16 @@ int ns_sandbox_adopt_keeper(struct ns_sandbox *sandbox, int32_t pid, int pidfd, 
     if (rc == 0)
         ns_sandbox_ref(sandbox); /* until its closed callback */
     return rc;
+}
+
+void ns_sandbox_hello(const struct ns_sandbox *sandbox, struct cl_wire_hello *ret)
+{
+    cl_wire_init(ret, CL_WIRE_HELLO, 0);
+    ret->version = sandbox->conn.version;
+    ret->cookie = sandbox->cookie;
+    memcpy(ret->id, sandbox->id, sizeof(sandbox->id));
+    ret->resume_ns = sandbox->instance->resume_ns;
+    ret->tape_max = sandbox->instance->tape_max;
 }
 
 static void gone_late(void *ctx)
@@ -315,13 +254,20 @@ void ns_sandbox_end_keeper(struct ns_sandbox *sandbox, bool force, void (*gone)(
         gone_late(sandbox);
 }
 
+struct ns_cgroups ns_sandbox_cgroups(const struct ns_sandbox *sandbox)
+{
+    return (struct ns_cgroups){&sandbox->instance->machine.hierarchies, sandbox->intent.root};
+}
+
 static bool is_up(struct ns_sandbox *sandbox, struct cloister_sv cid, const struct ns_reader *r)
 {
     if (sandbox->state == NS_LOST || (sandbox->state == NS_UP && sandbox->pidfd < 0))
         r->log->error_set(r->err, CLOISTER_LOST, 0, sandbox->id, "keeper", "its keeper has died");
     else if (sandbox->state != NS_UP)
         r->log->error_set(r->err, CLOISTER_INVALID_STATE, 0, sandbox->id, "state", "the sandbox is %s",
-                          sandbox->state == NS_MAKING ? "being created" : "being destroyed");
+                          sandbox->state == NS_MAKING     ? "being created"
+                          : sandbox->state == NS_ADOPTING ? "being taken over"
+                                                          : "being destroyed");
     else if (!sandbox->has_container || (cid.size > 0 && !ns_equal(cid, sandbox->cid)))
         r->log->error_set(r->err, CLOISTER_NO_ENTITY, 0, sandbox->id, "container", "no container '%.*s'", (int)cid.size,
                           cid.size ? cid.data : "");

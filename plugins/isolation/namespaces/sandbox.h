@@ -9,12 +9,14 @@
 
 #include "conn.h"
 #include "instance.h"
+#include "tapes.h"
 
 enum ns_state {
     NS_MAKING = 1, /* being created */
     NS_UP = 2,
-    NS_ENDING = 3, /* being destroyed, or a failed create being undone */
-    NS_LOST = 4    /* the keeper has gone without being asked */
+    NS_ENDING = 3,  /* being destroyed, or a failed create being undone */
+    NS_LOST = 4,    /* the keeper has gone without being asked */
+    NS_ADOPTING = 5 /* made by an earlier daemon, and being taken over: what its keeper tells is not yet news */
 };
 
 struct ns_sandbox {
@@ -33,6 +35,8 @@ struct ns_sandbox {
     int32_t pid;
     cloister_watch *pid_watch;
     struct ns_conn conn;
+    uint32_t era; /* of our connection, in tapes */
+    struct ns_tapes tapes;
     void (*gone)(void *ctx); /* called once when the keeper is dead and its last words are read */
     void *gone_ctx;
 
@@ -47,7 +51,11 @@ struct ns_sandbox {
     struct ns_filter *filter; /* for init and every exec; NULL = none */
     char *warnings;           /* lines, for describe; NULL = none */
     char *missing;            /* masked paths that are not there, until the create is answered */
+    char *no_exec;            /* why nothing may be run in it any more; NULL = it may */
     uint64_t ns_new;
+    uint32_t init_user; /* inside; with what follows, of a blocked init, for its start */
+    uint64_t drain_idle;
+    uint64_t drain_max;
 };
 
 /* The container's number on the keeper's socket: a keeper of ours has one. */
@@ -61,8 +69,14 @@ void ns_sandbox_unref(struct ns_sandbox *sandbox);
 /* Out of the table: its reference goes, descriptors are closed (the keeper is not touched). */
 void ns_sandbox_drop(struct ns_sandbox *sandbox);
 
-/* The keeper has been forked: watches both descriptors (taken, on failure too). 0 or negative errno. */
-int ns_sandbox_adopt_keeper(struct ns_sandbox *sandbox, int32_t pid, int pidfd, int socket);
+/* There is a keeper, of that version: watches both descriptors (taken, on failure too). 0 or negative errno. */
+int ns_sandbox_take_keeper(struct ns_sandbox *sandbox, int32_t pid, int pidfd, int socket, uint32_t version);
+/* Who we are and what we expect of it, for the keeper of that sandbox. */
+void ns_sandbox_hello(const struct ns_sandbox *sandbox, struct cl_wire_hello *ret);
+/* Lets go of it, untouched. */
+void ns_sandbox_leave_keeper(struct ns_sandbox *sandbox);
+/* Nothing of what the keeper says or does is looked at meanwhile. */
+void ns_sandbox_pause(struct ns_sandbox *sandbox, bool paused);
 
 /* gone(ctx) is called, later, once no keeper lives: at once if none does. SIGKILL if `force`. */
 void ns_sandbox_end_keeper(struct ns_sandbox *sandbox, bool force, void (*gone)(void *ctx), void *ctx);
@@ -70,10 +84,23 @@ void ns_sandbox_end_keeper(struct ns_sandbox *sandbox, bool force, void (*gone)(
 /* Asks the keeper to cancel the request of that serial, whose answer tells the rest. */
 void ns_sandbox_cancel(struct ns_sandbox *sandbox, uint64_t serial);
 
+/* The groups it lives in: below the root that its plan names, whatever today's option says. */
+struct ns_cgroups ns_sandbox_cgroups(const struct ns_sandbox *sandbox);
+
 /* For operations on a running sandbox: NULL with the operation failed (NO_ENTITY, INVALID_STATE, LOST). cid "" = the
  * one there is. */
 struct ns_sandbox *ns_sandbox_up(struct ns_instance *instance, const struct cloister_iso_sandbox *which,
                                  struct cloister_sv cid, cloister_op op);
+
+/* Kills whatever of the container its init has left behind. */
+void ns_sandbox_end_the_rest(struct ns_sandbox *sandbox);
+
+/* What a keeper says unasked. */
+void ns_sandbox_news(struct ns_sandbox *sandbox, const struct cl_packet *packet);
+/* [any] How a process ended; kind NONE while it lives. */
+struct cloister_status ns_status_of(const struct ns_instance *instance, const struct cl_wire_record *record);
+/* [any] Of a drained process: its captured descriptors into `ret` (room for three), how many they are. */
+uint32_t ns_outputs_of(const struct cl_wire_end end[3], struct cloister_output_end *ret);
 
 /* Tells the operation's caller and the log, and keeps it for describe. `path` is a JSON path. */
 void ns_sandbox_warn(struct ns_sandbox *sandbox, const char *path, const char *text);

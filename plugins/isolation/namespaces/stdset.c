@@ -7,6 +7,7 @@
 
 void ns_stdio_init(struct ns_stdio *stdio)
 {
+    memset(stdio, 0, sizeof(*stdio));
     for (int i = 0; i < 3; i++) {
         stdio->kind[i] = CL_WIRE_STDIO_NULL;
         stdio->fd[i] = -1;
@@ -43,15 +44,44 @@ static int closed_pipe(const struct ns_reader *r, int child, int *ret)
     return 0;
 }
 
+/* Of a pipe that the keeper makes there is nothing to copy yet: it copies. */
 static int same_as(const struct ns_reader *r, int32_t other, struct ns_stdio *stdio, int child)
 {
     if (other < 0 || other >= child)
         return ns_refuse_at(r, CLOISTER_INVALID, "stdio", "descriptor %d can only be the same as one before it", child);
+    if (stdio->kind[other] == CL_WIRE_STDIO_PIPE || stdio->kind[other] == CL_WIRE_STDIO_SAME) {
+        stdio->kind[child] = CL_WIRE_STDIO_SAME;
+        stdio->same[child] = stdio->kind[other] == CL_WIRE_STDIO_SAME ? stdio->same[other] : (uint32_t)other;
+        return 0;
+    }
     stdio->kind[child] = stdio->kind[other];
     if (stdio->fd[other] < 0)
         return 0;
     stdio->fd[child] = fcntl(stdio->fd[other], F_DUPFD_CLOEXEC, 3);
     return stdio->fd[child] < 0 ? os_failed(r, "copy a descriptor") : 0;
+}
+
+uint32_t ns_policy(uint32_t policy)
+{
+    static const uint32_t policies[] = {[CLOISTER_POLICY_BLOCK] = CL_TAPE_BLOCK,
+                                        [CLOISTER_POLICY_DROP] = CL_TAPE_DROP,
+                                        [CLOISTER_POLICY_DISCARD] = CL_TAPE_DISCARD};
+
+    return policy < sizeof(policies) / sizeof(*policies) ? policies[policy] : NS_NO_POLICY;
+}
+
+/* A window and a policy are those of captured output: a pipe to stdin has none. */
+static int pipe_of(const struct ns_reader *r, const struct cloister_stdio *from, int child, struct ns_stdio *stdio)
+{
+    if (ns_policy(from->policy) == NS_NO_POLICY)
+        return ns_refuse_at(r, CLOISTER_INVALID, "stdio", "%u is not a policy", from->policy);
+    if (from->window > CL_TAPE_WINDOW_MAX)
+        return ns_refuse_at(r, CLOISTER_INVALID, "stdio", "the window of descriptor %d is above %llu bytes", child,
+                            (unsigned long long)CL_TAPE_WINDOW_MAX);
+    stdio->kind[child] = CL_WIRE_STDIO_PIPE;
+    if (child > 0)
+        stdio->pipe[child] = (struct cl_wire_pipe){.policy = ns_policy(from->policy), .window = from->window};
+    return 0;
 }
 
 static int take_one(const struct ns_reader *r, const struct cloister_stdio *from, int child, struct ns_stdio *stdio)
@@ -67,6 +97,8 @@ static int take_one(const struct ns_reader *r, const struct cloister_stdio *from
     case CLOISTER_STDIO_CLOSED:
         stdio->kind[child] = CL_WIRE_STDIO_DESCRIPTOR;
         return closed_pipe(r, child, &stdio->fd[child]);
+    case CLOISTER_STDIO_PIPE:
+        return pipe_of(r, from, child, stdio);
     case CLOISTER_STDIO_SAME_AS:
         return same_as(r, from->fd, stdio, child);
     default:
@@ -101,13 +133,50 @@ int ns_stdio_take(const struct ns_reader *r, const struct cloister_stdio *list, 
     return rc;
 }
 
-void ns_stdio_move(struct ns_stdio *stdio, int *fds, uint32_t *io_count, struct cl_wire_stdio ret[3])
+bool ns_stdio_has_pipe(const struct ns_stdio *stdio)
+{
+    for (int i = 0; i < 3; i++)
+        if (stdio->kind[i] == CL_WIRE_STDIO_PIPE)
+            return true;
+    return false;
+}
+
+void ns_stdio_move(struct ns_stdio *stdio, int *fds, uint32_t *io_count, uint32_t uid, struct cl_wire_stdio ret[3],
+                   struct cl_wire_memo *ret_memo)
 {
     for (int i = 0; i < 3; i++) {
         ret[i] = (struct cl_wire_stdio){stdio->kind[i], CL_WIRE_NO_FD};
+        if (stdio->kind[i] == CL_WIRE_STDIO_SAME)
+            ret[i].fd = stdio->same[i];
+        if (stdio->kind[i] == CL_WIRE_STDIO_PIPE) {
+            ret_memo->pipe[i] = stdio->pipe[i];
+            ret_memo->pipe[i].owner_uid = uid;
+        }
         if (stdio->kind[i] != CL_WIRE_STDIO_DESCRIPTOR)
             continue;
         ret[i].fd = *io_count;
         fds[(*io_count)++] = ns_steal_fd(&stdio->fd[i]);
     }
+}
+
+int ns_memo_set(const struct ns_reader *r, struct cl_wire_memo *memo, struct cloister_sv name,
+                const struct cloister_process_args *process)
+{
+    struct cloister_sv tag = process ? process->tag : (struct cloister_sv){NULL, 0};
+
+    if (name.size > CL_WIRE_NAME_MAX || (name.size > 0 && memchr(name.data, 0, name.size)))
+        return ns_refuse(r, CLOISTER_INVALID, "name", "must be at most %u bytes without NUL", CL_WIRE_NAME_MAX);
+    if (tag.size > CL_WIRE_TAG_MAX)
+        return ns_refuse(r, CLOISTER_TOO_BIG, "tag", "is longer than %u bytes", CL_WIRE_TAG_MAX);
+    memo->name_size = (uint32_t)name.size;
+    memo->tag_size = (uint32_t)tag.size;
+    if (name.size > 0)
+        memcpy(memo->name, name.data, name.size);
+    if (tag.size > 0)
+        memcpy(memo->tag, tag.data, tag.size);
+    if (process) {
+        memo->drain_idle_ns = process->drain_idle;
+        memo->drain_max_ns = process->drain_max;
+    }
+    return 0;
 }

@@ -9,8 +9,14 @@
 
 struct ns_stdio {
     uint32_t kind[3]; /* enum cl_wire_stdio_kind */
-    int fd[3];        /* ours; -1 for NULL */
+    int fd[3];        /* ours; -1 but for DESCRIPTOR */
+    uint32_t same[3]; /* SAME: the lower child descriptor */
+    struct cl_wire_pipe pipe[3];
 };
+
+#define NS_NO_POLICY UINT32_MAX
+/* enum cloister_policy as enum cl_tape_policy. */
+uint32_t ns_policy(uint32_t policy);
 
 void ns_stdio_init(struct ns_stdio *stdio); /* three times NULL */
 void ns_stdio_clear(struct ns_stdio *stdio);
@@ -22,7 +28,16 @@ void ns_stdio_clear(struct ns_stdio *stdio);
 int ns_stdio_take(const struct ns_reader *r, const struct cloister_stdio *list, uint64_t count, uint64_t element_size,
                   struct ns_stdio *ret);
 
-/* Moves the descriptors to the end of `fds` (room for three more) and says by which index each goes. */
-void ns_stdio_move(struct ns_stdio *stdio, int *fds, uint32_t *io_count, struct cl_wire_stdio ret[3]);
+/* Something of it needs a keeper of version 3. */
+bool ns_stdio_has_pipe(const struct ns_stdio *stdio);
+
+/* Moves the descriptors to the end of `fds` (room for three more) and says by which index each goes; pipes will belong
+ * to `uid` inside. */
+void ns_stdio_move(struct ns_stdio *stdio, int *fds, uint32_t *io_count, uint32_t uid, struct cl_wire_stdio ret[3],
+                   struct cl_wire_memo *ret_memo);
+
+/* What the keeper is to remember of a process. 0, or -1: too long, or not a name. */
+int ns_memo_set(const struct ns_reader *r, struct cl_wire_memo *memo, struct cloister_sv name,
+                const struct cloister_process_args *process);
 
 #endif

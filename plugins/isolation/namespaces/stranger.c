@@ -18,24 +18,45 @@
 #endif
 #define ANSWER_MS 3000
 
-static int connect_to(const char *path, int *ret)
+static int peer_pidfd(int sock)
+{
+    int pidfd = -1;
+    socklen_t size = sizeof(pidfd);
+
+    return getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0 ? -errno : pidfd;
+}
+
+static int peer_is_root(int sock)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return -errno;
+    return peer.uid == 0 ? 0 : -EACCES;
+}
+
+/* A full backlog of a stopped keeper would make connect wait: so it does not. */
+int ns_stranger_connect(const char *path, int *ret_sock, int *ret_pidfd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    NS_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    NS_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int rc;
 
     if (sock < 0)
         return -errno;
     if (strlen(path) >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
     strcpy(address.sun_path, path);
-    /* A full backlog would make connect wait: a keeper accepts at once or is stopped, and then EAGAIN is the right
-     * answer. */
-    struct timeval patience = {.tv_sec = 3};
-
-    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     if (connect(sock, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        return -errno;
-    *ret = ns_steal_fd(&sock);
+        return errno == ENOTDIR ? -ENOENT : -errno;
+    rc = peer_is_root(sock);
+    if (rc == 0)
+        rc = peer_pidfd(sock);
+    if (rc < 0)
+        return rc;
+    *ret_pidfd = rc;
+    *ret_sock = ns_steal_fd(&sock);
     return 0;
 }
 
@@ -47,8 +68,8 @@ static int ask(int sock, struct cl_wire_hello *ret)
     struct cl_packet packet;
     int rc;
 
-    cl_wire_init(&hello, CL_WIRE_HELLO, 1);
-    hello.version = CL_WIRE_VERSION;
+    cl_wire_init_at(&hello, CL_WIRE_HELLO, 1, CL_WIRE_VERSION_MIN);
+    hello.version = CL_WIRE_VERSION_MIN;
     rc = cl_wire_send(sock, &hello, NULL, 0);
     if (rc < 0)
         return rc;
@@ -64,16 +85,8 @@ static int ask(int sock, struct cl_wire_hello *ret)
     return rc;
 }
 
-static int peer_pidfd(int sock)
-{
-    int pidfd = -1;
-    socklen_t size = sizeof(pidfd);
-
-    return getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0 ? -errno : pidfd;
-}
-
-/* A version of the wire that we do not speak still says cookie and id; a keeper that does not answer at all is judged
- * by where its socket is: in a directory that only we make. */
+/* Asked in the oldest words: every version understands them, and one that does not still says cookie and id. A keeper
+ * that does not answer at all is judged by where its socket is: in a directory that only we make. */
 static int identify(int sock, uint64_t cookie, const char *id)
 {
     struct cl_wire_hello hello;
@@ -86,27 +99,29 @@ static int identify(int sock, uint64_t cookie, const char *id)
     return hello.cookie == cookie && strncmp(hello.id, id, CL_WIRE_ID_SIZE) == 0 ? 0 : -EPERM;
 }
 
+int ns_stranger_end(int pidfd, uint64_t patience)
+{
+    struct pollfd dead = {.fd = pidfd, .events = POLLIN};
+
+    if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0u) < 0 && errno != ESRCH)
+        return -errno;
+    return poll(&dead, 1, (int)(patience / 1000000u)) > 0 ? 1 : -ETIMEDOUT;
+}
+
 int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, uint64_t patience)
 {
     NS_CLOSE int sock = -1;
     NS_CLOSE int pidfd = -1;
-    struct pollfd dead = {.events = POLLIN};
-    int rc = connect_to(path, &sock);
+    int rc = ns_stranger_connect(path, &sock, &pidfd);
 
-    if (rc == -ENOENT || rc == -ECONNREFUSED || rc == -ENOTDIR)
+    if (rc == -ENOENT || rc == -ECONNREFUSED)
         return 0;
     if (rc < 0)
         return rc;
-    pidfd = peer_pidfd(sock);
-    if (pidfd < 0)
-        return pidfd;
     rc = identify(sock, cookie, id);
     if (rc == -EPIPE)
         return 0; /* it died meanwhile */
     if (rc < 0)
         return rc;
-    if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0u) < 0 && errno != ESRCH)
-        return -errno;
-    dead.fd = pidfd;
-    return poll(&dead, 1, (int)(patience / 1000000u)) > 0 ? 1 : -ETIMEDOUT;
+    return ns_stranger_end(pidfd, patience);
 }

@@ -9,6 +9,13 @@
 
 #include <stdint.h>
 
+/* Connects to the socket at path, without waiting: *ret_sock (non-blocking) and the keeper's pidfd. -ENOENT or
+ * -ECONNREFUSED: nobody listens there; -EAGAIN: it has too many callers just now; -EACCES: who listens is not root. */
+int ns_stranger_connect(const char *path, int *ret_sock, int *ret_pidfd);
+
+/* 1: it is dead now; else negative errno. */
+int ns_stranger_end(int pidfd, uint64_t patience);
+
 /* 1: there was one and it is dead; 0: there is none; -EPERM: another instance's, not touched; else negative errno. */
 int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, uint64_t patience);
 

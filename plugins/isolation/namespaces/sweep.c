@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sweep.c - what carries our cookie and has no record: keepers of a dead daemon (found by their sockets), then cgroups.
- * Keepers first, because killing one empties its groups. What carries another cookie is never touched.
+ * sweep.c - what carries a cookie of ours and has no record: keepers of a dead daemon (found by their sockets),
+ * cgroups, run directories. It is listed first; then, on the loop, what this daemon itself has begun to make meanwhile
+ * is struck out; the rest is removed, or only told: then each sandbox once. Keepers first, because killing one empties
+ * its groups. What carries another cookie is never touched.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "instance.h"
+#include "sandbox.h"
 #include "stranger.h"
 
 #define PATIENCE_NS (10 * NS_SECOND)
@@ -16,8 +18,9 @@
 struct found {
     char id[CLOISTER_ENGINE_ID_SIZE + 1];
     const char *kind; /* "keeper", "cgroup", "run-directory" */
-    char *name;
+    char *name;       /* what is told of it */
     bool removed;
+    bool silent; /* not told: another instance's, not there any more, or told already */
 };
 
 struct sweep {
@@ -67,43 +70,24 @@ static bool noted(const struct sweep *sweep, const char *kind, const char *id)
     return false;
 }
 
-static void sweep_keeper(struct sweep *sweep, const char *run, const char *id)
-{
-    NS_FREE char *dir = ns_format("%s/%s", run, id), *path = ns_format("%s/%s/k", run, id);
-    struct found *one;
-    int rc;
+/* --- [worker] listing --- */
 
-    if (dir == NULL || path == NULL || access(path, F_OK) < 0)
-        return;
-    if (sweep->args->report_only) {
-        note(sweep, id, "keeper", strdup(path));
-        return;
-    }
-    rc = ns_stranger_kill(path, sweep->args->cookie, id, PATIENCE_NS);
-    if (rc == -EPERM)
-        return;
-    if (rc != 0) {
-        one = note(sweep, id, "keeper", strdup(path));
-        if (one)
-            one->removed = rc == 1;
-    }
-    if (rc < 0)
-        return;
-    one = note(sweep, id, "run-directory", strdup(dir));
-    unlink(path);
-    if ((rmdir(dir) == 0 || errno == ENOENT) && one)
-        one->removed = true;
-}
-
-static void sweep_run_dir(struct sweep *sweep)
+static void list_run_dir(struct sweep *sweep)
 {
     NS_FREE char *run = ns_dup(sweep->args->run_dir);
     DIR *dir = run ? opendir(run) : NULL;
     struct dirent *entry;
 
-    while (dir && (entry = readdir(dir)) != NULL)
-        if (is_id(entry->d_name) && !is_known(sweep, entry->d_name))
-            sweep_keeper(sweep, run, entry->d_name);
+    while (dir && (entry = readdir(dir)) != NULL) {
+        NS_FREE char *path = NULL;
+
+        if (!is_id(entry->d_name) || is_known(sweep, entry->d_name))
+            continue;
+        path = ns_format("%s/%s/k", run, entry->d_name);
+        if (path && access(path, F_OK) == 0)
+            note(sweep, entry->d_name, "keeper", ns_steal_text(&path));
+        note(sweep, entry->d_name, "run-directory", ns_format("%s/%s", run, entry->d_name));
+    }
     if (dir)
         closedir(dir);
 }
@@ -118,24 +102,97 @@ static void note_group(void *ctx, const char *name)
         note(sweep, id, "cgroup", strdup(name));
 }
 
-static void sweep_groups(struct sweep *sweep)
+/* Where nothing is removed each sandbox is told once, by the first thing found of it. */
+static void strike_repeats(struct sweep *sweep)
 {
-    const struct ns_cgroups *cgroups = &sweep->base.instance->cgroups;
-
-    ns_group_list(cgroups, sweep->prefix, note_group, sweep);
-    for (uint32_t i = 0; i < sweep->count && !sweep->args->report_only; i++)
-        if (strcmp(sweep->found[i].kind, "cgroup") == 0)
-            sweep->found[i].removed = ns_group_remove(cgroups, sweep->found[i].name, PATIENCE_NS, NULL);
+    for (uint32_t i = 1; i < sweep->count; i++)
+        for (uint32_t j = 0; j < i && !sweep->found[i].silent; j++)
+            sweep->found[i].silent = strcmp(sweep->found[i].id, sweep->found[j].id) == 0;
 }
 
-/* [worker] */
-static void work(void *ctx)
+static void list(void *ctx)
 {
     struct sweep *sweep = ctx;
 
-    sweep_run_dir(sweep);
-    sweep_groups(sweep);
+    list_run_dir(sweep);
+    ns_group_list(&sweep->base.instance->cgroups, sweep->prefix, note_group, sweep);
+    if (sweep->args->report_only)
+        strike_repeats(sweep);
 }
+
+/* --- [worker] removing --- */
+
+/* False: not ours, or not to be killed, so that nothing of that sandbox may be touched. */
+static bool remove_keeper(struct sweep *sweep, struct found *one)
+{
+    int rc = ns_stranger_kill(one->name, sweep->args->cookie, one->id, PATIENCE_NS);
+
+    one->removed = rc == 1;
+    one->silent = rc == 0 || rc == -EPERM;
+    return rc >= 0;
+}
+
+/* Files that nobody answers for any more; a directory in it is not of our making. */
+static void remove_run_dir(struct found *one)
+{
+    DIR *dir = opendir(one->name);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) != NULL)
+        if (entry->d_type != DT_DIR)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+    one->removed = rmdir(one->name) == 0 || errno == ENOENT;
+}
+
+static void strike_out(struct sweep *sweep, const char *id)
+{
+    for (uint32_t i = 0; i < sweep->count; i++)
+        if (strcmp(sweep->found[i].kind, "keeper") != 0 && strcmp(sweep->found[i].id, id) == 0)
+            sweep->found[i].silent = true;
+}
+
+static void remove_keepers(struct sweep *sweep)
+{
+    for (uint32_t i = 0; i < sweep->count; i++) {
+        struct found *one = &sweep->found[i];
+
+        if (!one->silent && strcmp(one->kind, "keeper") == 0 && !remove_keeper(sweep, one))
+            strike_out(sweep, one->id);
+    }
+}
+
+static void remove_rest(struct sweep *sweep)
+{
+    const struct ns_cgroups *cgroups = &sweep->base.instance->cgroups;
+
+    for (uint32_t i = 0; i < sweep->count; i++) {
+        struct found *one = &sweep->found[i];
+
+        if (one->silent || strcmp(one->kind, "keeper") == 0)
+            continue;
+        if (strcmp(one->kind, "cgroup") == 0)
+            one->removed = ns_group_remove(cgroups, one->name, PATIENCE_NS, NULL);
+        else
+            remove_run_dir(one);
+    }
+}
+
+static void remove_all(void *ctx)
+{
+    struct sweep *sweep = ctx;
+    const struct ns_instance *instance = sweep->base.instance;
+
+    ns_halt_before(instance, NS_STEP_sweep_keepers);
+    remove_keepers(sweep);
+    ns_halt_after(instance, NS_STEP_sweep_keepers);
+    ns_halt_before(instance, NS_STEP_sweep_rest);
+    remove_rest(sweep);
+    ns_halt_after(instance, NS_STEP_sweep_rest);
+}
+
+/* --- [loop] --- */
 
 static void tell(void *ctx)
 {
@@ -145,12 +202,32 @@ static void tell(void *ctx)
     for (uint32_t i = 0; i < sweep->count; i++) {
         struct found *one = &sweep->found[i];
 
-        host->iso->orphan(host, ns_view(one->id), one->kind, ns_view(one->name), one->removed);
+        if (!one->silent)
+            host->iso->orphan(host, ns_view(one->id), one->kind, ns_view(one->name), one->removed);
         free(one->name);
     }
     free(sweep->found);
     ns_op_done(&sweep->base, NULL);
     free(sweep);
+}
+
+/* What we are making has become known after `known` was written down. */
+static void strike_ours(struct sweep *sweep)
+{
+    for (uint32_t i = 0; i < sweep->count; i++)
+        if (ns_sandbox_find(sweep->base.instance, ns_view(sweep->found[i].id)))
+            sweep->found[i].silent = true;
+}
+
+static void listed(void *ctx)
+{
+    struct sweep *sweep = ctx;
+
+    strike_ours(sweep);
+    if (sweep->args->report_only)
+        tell(sweep);
+    else
+        ns_op_job(&sweep->base, remove_all, tell, sweep);
 }
 
 static void cancel(struct ns_op *op)
@@ -169,5 +246,5 @@ void ns_sweep(void *ctx, const struct cloister_iso_sweep_args *args, cloister_op
     sweep->args = args;
     ns_group_prefix(args->cookie, sweep->prefix);
     ns_op_begin(instance, &sweep->base, number, cancel);
-    ns_op_job(&sweep->base, work, tell, sweep);
+    ns_op_job(&sweep->base, list, listed, sweep);
 }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create.h - a sandbox_create under way: what its worker prepares (prepare.c) and its loop side sends (create.c). */
+#ifndef NS_CREATE_H
+#define NS_CREATE_H
+
+#include "sandbox.h"
+#include "stdset.h"
+
+enum ns_create_stage { NS_PREPARING = 1, NS_FORKING = 2, NS_GREETING = 3, NS_CREATE_MAKING = 4, NS_UNDOING = 5 };
+
+struct ns_create {
+    struct ns_op base; /* first */
+    const struct cloister_iso_create_args *args;
+    struct ns_sandbox *sandbox; /* a reference */
+    uint32_t stage;             /* enum ns_create_stage */
+    struct ns_stdio stdio;
+    struct ns_compile compile;
+    struct ns_filter *filter;
+    int *fds; /* of CREATE: needs, then stdio */
+    uint32_t fd_count;
+    int keepers[NS_HIERARCHIES_MAX + 1]; /* of HELLO: listener, then cgroup.procs files */
+    uint32_t keeper_count;
+    int plan_fd;
+    struct cl_wire_create message;
+};
+
+/* [worker] Compiles, makes cgroups, opens everything, binds the socket; a failure is in base.err. */
+void ns_create_prepare(void *ctx);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pids.c - see pids.h. */
+#include "pids.h"
+
+#include <stdio.h>
+#include <sys/syscall.h>
+
+static FILE *open_members(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *group)
+{
+    NS_FREE char *path = ns_group_path(cgroups, hierarchy, group, "cgroup.procs");
+
+    return path ? fopen(path, "re") : NULL;
+}
+
+/* The number after "PPid:", or the second after "NSpid:" (the first is the reader's own view). */
+static bool read_status(long pid, long *ret_parent, long *ret_inside)
+{
+    NS_FREE char *path = ns_format("/proc/%ld/status", pid);
+    NS_FREE char *text = NULL;
+    const char *parent, *numbers;
+
+    if (path == NULL || ns_read_file(path, 65536, &text) < 0)
+        return false;
+    parent = strstr(text, "\nPPid:");
+    numbers = strstr(text, "\nNSpid:");
+    return parent && numbers && sscanf(parent, "\nPPid: %ld", ret_parent) == 1 &&
+           sscanf(numbers, "\nNSpid: %*d %ld", ret_inside) == 1;
+}
+
+static bool note(long pid, int32_t keeper, struct ns_pid *list, uint32_t count)
+{
+    long parent, inside;
+
+    if (!read_status(pid, &parent, &inside) || parent != keeper)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i].outside == 0 && list[i].inside == (uint32_t)inside) {
+            list[i].outside = (int32_t)pid;
+            return true;
+        }
+    return false;
+}
+
+void ns_pids_find(const struct ns_cgroups *cgroups, const char *group, int32_t keeper, struct ns_pid *list,
+                  uint32_t count)
+{
+    uint32_t missing = count;
+
+    /* One hierarchy has them all, unless a container moves its processes below its group. */
+    for (uint32_t i = 0; i < cgroups->hierarchies->count && missing > 0 && keeper > 0; i++) {
+        FILE *file = open_members(cgroups, i, group);
+        long pid;
+
+        while (file && missing > 0 && fscanf(file, "%ld", &pid) == 1)
+            missing -= note(pid, keeper, list, count);
+        if (file)
+            fclose(file);
+    }
+}
+
+uint32_t ns_pid_user(int32_t pid)
+{
+    NS_FREE char *status_path = ns_format("/proc/%d/status", pid), *map_path = ns_format("/proc/%d/uid_map", pid);
+    NS_FREE char *status = NULL, *map = NULL;
+    const char *line;
+    unsigned outside, inside, first, count;
+
+    if (status_path == NULL || map_path == NULL || ns_read_file(status_path, 65536, &status) < 0 ||
+        ns_read_file(map_path, 65536, &map) < 0)
+        return 0;
+    line = strstr(status, "\nUid:");
+    if (line == NULL || sscanf(line, "\nUid: %u", &outside) != 1)
+        return 0;
+    /* sscanf skips the newline that each later line begins with. */
+    for (line = map; line && sscanf(line, "%u %u %u", &inside, &first, &count) == 3; line = strchr(line + 1, '\n'))
+        if (outside >= first && outside - first < count)
+            return inside + (outside - first);
+    return 0;
+}
+
+static bool is_keeper(long pid)
+{
+    NS_FREE char *path = ns_format("/proc/%ld/comm", pid);
+    NS_FREE char *text = NULL;
+
+    return path && ns_read_file(path, 64, &text) == 0 && strcmp(text, "cl-keeper\n") == 0;
+}
+
+/* A child of a pid namespace's init has no other parent as long as it lives: if it has the same one before and after
+ * the pidfd was opened, the pidfd is that one's. */
+static int open_parent(long pid)
+{
+    long before, after, inside;
+    NS_CLOSE int pidfd = -1;
+
+    if (!read_status(pid, &before, &inside))
+        return -1;
+    pidfd = (int)syscall(SYS_pidfd_open, (pid_t)before, 0u);
+    if (pidfd < 0 || !is_keeper(before) || !read_status(pid, &after, &inside) || after != before)
+        return -1;
+    return ns_steal_fd(&pidfd);
+}
+
+int ns_pids_keeper(const struct ns_cgroups *cgroups, const char *group)
+{
+    int pidfd = -1;
+
+    for (uint32_t i = 0; i < cgroups->hierarchies->count && pidfd < 0; i++) {
+        FILE *file = open_members(cgroups, i, group);
+        long pid;
+
+        while (file && pidfd < 0 && fscanf(file, "%ld", &pid) == 1)
+            pidfd = open_parent(pid);
+        if (file)
+            fclose(file);
+    }
+    return pidfd;
+}
+
+bool ns_pids_any(const struct ns_cgroups *cgroups, const char *group)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < cgroups->hierarchies->count && !any; i++) {
+        FILE *file = open_members(cgroups, i, group);
+        long pid;
+
+        any = file && fscanf(file, "%ld", &pid) == 1;
+        if (file)
+            fclose(file);
+    }
+    return any;
+}
+
+int32_t ns_pid_of(int pidfd)
+{
+    NS_FREE char *path = ns_format("/proc/self/fdinfo/%d", pidfd);
+    NS_FREE char *text = NULL;
+    const char *line;
+    int pid = 0;
+
+    if (path == NULL || ns_read_file(path, 4096, &text) < 0)
+        return 0;
+    line = strstr(text, "Pid:");
+    return line && sscanf(line, "Pid: %d", &pid) == 1 && pid > 0 ? pid : 0;
+}
