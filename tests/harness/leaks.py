@@ -107,6 +107,7 @@ def snapshot(options):
     for line in nft_lines(options.cookie):
         lines[f"nft {line}"] += 1
     for target in descriptors(options.daemon):
+        target = re.sub(r"(/journal\.)\d+$", r"\1N", target)  # the store goes on in another one when it folds
         lines[f"descriptor {target}"] += 1
     for path in run_files(options.run):
         lines[f"file {path}"] += 1

@@ -29,7 +29,7 @@ harness_begin() {
     # Wrappers for tests lie in a directory of their own, root-owned like the installed ones.
     mkdir -p "$CL_WORK/plugins"
     local plugin
-    for plugin in "$CL_BUILD"/tests/plugins/*/*.so; do
+    for plugin in "$CL_BUILD"/tests/plugins/*.so; do
         [ -e "$plugin" ] && install -m 0755 "$plugin" "$CL_WORK/plugins/"
     done
     CL_DAEMONS=
@@ -181,9 +181,9 @@ cgroup_remove() {
 # What a sanitizer said in a daemon's log.
 daemon_sane() {
     # With its value: in a trap a bare return means what was returned before the trap.
-    ! grep -q -E 'AddressSanitizer|LeakSanitizer|runtime error:|Assertion' "$CL_WORK/$1/log" && return 0
+    ! grep -q -E 'AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion' "$CL_WORK/$1/log" && return 0
     say "the daemon '$1' said:"
-    grep -n -A15 -E 'AddressSanitizer|LeakSanitizer|runtime error:|Assertion' "$CL_WORK/$1/log" | head -n 60 | sed 's/^/      /'
+    grep -n -A15 -E 'AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion' "$CL_WORK/$1/log" | head -n 60 | sed 's/^/      /'
     return 1
 }
 

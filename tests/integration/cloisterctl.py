@@ -165,20 +165,21 @@ TESTS = [ended_ones_for_programs, started_ones_for_programs, running_one_is_not_
          options_before_the_command]
 
 
-def main():
+def main(tests, make_ctl, **config):
     failed = 0
     with House() as house:
-        daemon = house.daemon().start()
-        for test in TESTS:
+        daemon = house.daemon(**config).start()
+        for test in tests:
             try:
-                test(Ctl(house, daemon))
+                test(make_ctl(house, daemon))
                 print(f"ok {test.__name__}", flush=True)
             except Exception as problem:  # a test's failure is a result, whatever it is
-                frame = [at for at in traceback.extract_tb(problem.__traceback__) if at.filename == __file__][-1]
+                here = sys.modules[test.__module__].__file__
+                frame = [at for at in traceback.extract_tb(problem.__traceback__) if at.filename == here][-1]
                 print(f"not ok {test.__name__}: {type(problem).__name__}: {problem} (line {frame.lineno})", flush=True)
                 failed += 1
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(TESTS, Ctl))

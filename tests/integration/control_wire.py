@@ -120,7 +120,7 @@ CASES = [
     ("descriptors on a method that takes none", b'{"id":1,"method":"list","fds":["stdout"]}\n',
      [serde(1, "bad_descriptors", "this method takes no descriptors")], False, 1),
     ("unknown role", b'{"id":1,"method":"exec","fds":["stdlog"]}\n',
-     [serde(1, "bad_descriptors", "fds: a role is stdin, stdout, stderr or extra")], False, 1),
+     [serde(1, "bad_descriptors", "fds: a role is stdin, stdout, stderr, stream or extra")], False, 1),
     ("role twice", b'{"id":1,"method":"exec","fds":["stdout","stdout"]}\n',
      [serde(1, "bad_descriptors", "fds: a role stands twice")], False, 2),
     ("fds of another type", b'{"id":1,"method":"exec","fds":"stdout"}\n',

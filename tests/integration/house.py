@@ -45,7 +45,7 @@ class House:
         os.mkdir(self.plugins, 0o755)
         subprocess.run([os.path.join(SOURCE, "tools/mkrootfs"), self.rootfs], check=True, stdout=subprocess.DEVNULL)
         self.install(os.path.join(self.build, "tests/probe/probe"), os.path.join(self.rootfs, "bin"))
-        for plugin in glob.glob(os.path.join(self.build, "tests/plugins/*/*.so")):
+        for plugin in glob.glob(os.path.join(self.build, "tests/plugins/*.so")):
             self.install(plugin, self.plugins)
 
     @staticmethod
@@ -72,9 +72,11 @@ class House:
 
 
 class Daemon:
-    """wrap, transport: entries of the configuration; services: more of them."""
+    """wrap, transport: entries of the configuration; services: more of them; store: the persistence plugin, store_wrap: around
+    it; isolation, top: more keys of the isolation entry and of the top level."""
 
-    def __init__(self, house, name, wrap=None, transport="unix-json", services=()):
+    def __init__(self, house, name, wrap=None, transport="unix-json", services=(), store="memory", store_wrap=None, isolation=None,
+                 top=None):
         self.house = house
         self.directory = os.path.join(house.work, name)
         self.run = os.path.join(self.directory, "run")
@@ -87,25 +89,32 @@ class Daemon:
         self.before = None
         os.mkdir(self.directory, 0o755)
         isolation = {"plugin": "namespaces", "cgroup_root": self.cgroup,
-                     "ids": {"first": 1000000, "count": 65536, "each": "sandbox"}}
+                     "ids": {"first": 1000000, "count": 65536, "each": "sandbox"}, **(isolation or {})}
         if wrap:
             isolation["wrap"] = wrap
+        persistence = {"plugin": store}
+        if store_wrap:
+            persistence["wrap"] = store_wrap
         control = {"name": "control", "personality": {"plugin": "control"},
                    "listen": [{"transports": [transport], "address": f"unix:{self.socket}", "mode": "0660"}],
                    "isolation": "main", "persistence": "main", "grant": {"see": ["*"], "act": ["*"]}}
         self.config = {"instance": name, "run_dir": self.run, "state_dir": os.path.join(self.directory, "state"),
                        "plugin_path": [os.path.join(house.prefix, "lib/cloister/plugins"), house.plugins],
-                       "log": {"level": "debug"}, "persistence": {"main": {"plugin": "memory"}},
-                       "isolation": {"main": isolation}, "services": [control, *services]}
+                       "log": {"level": "debug"}, "persistence": {"main": persistence},
+                       "isolation": {"main": isolation}, "services": [control, *services], **(top or {})}
 
-    def start(self):
+    def spawn(self, *arguments, **more):
+        """Starts the program and does not wait for it."""
         with open(os.open(self.config_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(self.config, file)
         with open(self.log_path, "ab") as log:
             program = os.path.join(self.house.prefix, "sbin/cloisterd")
-            self.process = subprocess.Popen([*self.prepare, program, "--config", self.config_path],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        assert eventually(10, self.answers), "the daemon does not answer"
+            return subprocess.Popen([*self.prepare, program, "--config", self.config_path, *arguments],
+                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **more)
+
+    def start(self, seconds=10):
+        self.process = self.spawn()
+        assert eventually(seconds, self.answers), "the daemon does not answer"
         return self
 
     def answers(self):
@@ -185,4 +194,6 @@ class Daemon:
             print("    the daemon's log ends:")
             for line in self.log().splitlines()[-25:]:
                 print("      " + line)
+        said = re.search("(Address|Leak|Thread)Sanitizer.*|runtime error:.*|Assertion.*", self.log() if os.path.exists(self.log_path) else "")
+        assert told or not said, f"the daemon said: {said[0]}"
         assert eventually(5, self.empty_cgroups), f"cgroups below {self.cgroup} cannot be removed"

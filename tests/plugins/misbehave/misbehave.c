@@ -16,7 +16,7 @@
  * Only late-cancel ever passes a chosen call on: in the other cases no second voice answers for it, so the test knows
  * which completions the daemon got. The descriptors of a call that is not passed on are closed, as a good plugin would.
  */
-#include "../wrap.h"
+#include "../wrap_isolation.h"
 
 #define LATE_NS 200000000u
 

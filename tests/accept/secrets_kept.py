@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""secrets_kept.py - a secret in the environment and one in a secret label are in no file of ours but the 0600 run file, in no log, core
+or command line; exec after a restart still has the environment."""
+import os
+import sys
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(SOURCE, "tests/harness"), os.path.join(SOURCE, "tests/integration")]
+import house  # noqa: E402
+import specs  # noqa: E402
+
+ENV_SECRET = "env-" + os.urandom(12).hex()
+LABEL_SECRET = "label-" + os.urandom(12).hex()
+MARKS = [ENV_SECRET.encode(), LABEL_SECRET.encode()]
+
+
+def files(*tops):
+    for top in tops:
+        for directory, _, names in os.walk(top):
+            for name in names:
+                path = os.path.join(directory, name)
+                if os.path.isfile(path) and not os.path.islink(path):
+                    yield path
+
+
+def holding(paths, mark):
+    found = []
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                if mark in file.read():
+                    found.append(path)
+        except OSError:
+            continue
+    return found
+
+
+def our_processes(daemon):
+    """The daemon, its zygote, keepers: whatever runs one of our programs."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            program = os.readlink(f"/proc/{pid}/exe")
+        except OSError:
+            continue
+        if "cloister" in program or int(pid) == daemon.process.pid:
+            yield pid
+
+
+def look(home, daemon, sandbox):
+    run_file = os.path.join(daemon.run, sandbox, "run")
+    for mark in MARKS:
+        where = holding(files(daemon.directory, home.work), mark)
+        assert set(where) == {run_file}, f"found in {where}, wanted in {run_file} only"
+        for pid in our_processes(daemon):
+            assert not holding([f"/proc/{pid}/cmdline", f"/proc/{pid}/environ"], mark), f"process {pid} shows it"
+    assert os.stat(run_file).st_mode & 0o7777 == 0o600
+    cores = [path for path in files(daemon.directory, "/var/crash", "/tmp/cores") if os.path.basename(path).startswith("core")]
+    assert not cores, cores
+
+
+def environment(client, sandbox):
+    """What an exec that takes the container's environment sees."""
+    reader, writer = os.pipe()
+    params = specs.execute(sandbox, ["env"])
+    params["process"]["env"] = ["OWN=1"]
+    params["env_from_container"] = True
+    client.call("exec", params, {"stdout": writer})
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        return file.read()
+
+
+def main():
+    with house.House() as home:
+        daemon = home.daemon(store="file").start()
+        daemon.mark()
+        params = specs.create(home.rootfs, ["sleep", "1000"], name="s", labels={"plain": "text"}, secret_labels={"token": LABEL_SECRET})
+        params["spec"]["process"]["env"] = [*specs.ENV, f"TOKEN={ENV_SECRET}"]
+        with daemon.client() as client:
+            sandbox = client.call("create", params)["id"]
+            assert f"TOKEN={ENV_SECRET}" in environment(client, sandbox)
+            look(home, daemon, sandbox)
+            daemon.kill()
+        daemon.start()
+        with daemon.client() as client:
+            seen = environment(client, sandbox)
+            assert f"TOKEN={ENV_SECRET}" in seen and "OWN=1" in seen, seen
+            look(home, daemon, sandbox)
+            shown = str(client.call("inspect", {"name": "s"}))
+            assert LABEL_SECRET not in shown and ENV_SECRET not in shown and "text" in shown
+            client.call("destroy", {"name": "s"})
+            for mark in MARKS:
+                assert not holding(files(daemon.directory, home.work), mark), "it outlives its sandbox"
+        daemon.clean()
+    print("    in the run file only, before and after the restart")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
