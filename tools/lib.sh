@@ -5,10 +5,11 @@ need_root() {
     [ "$(id -u)" = 0 ] || { echo "$1: must be run as root: it installs packages and makes namespaces, mounts and cgroups" >&2; exit 1; }
 }
 
-# What a build needs, what tests need beyond that, what only the full run needs.
-BUILD_PACKAGES="build-essential meson ninja-build pkg-config libuv1-dev libcjson-dev libseccomp-dev libcap-dev busybox-static"
+# What a build needs, what tests need beyond that, what only the full run needs; what tools/bench needs beyond a build.
+BUILD_PACKAGES="build-essential meson ninja-build pkg-config libuv1-dev libcjson-dev libseccomp-dev libcap-dev zlib1g-dev busybox-static"
 TEST_PACKAGES="libcmocka-dev python3 strace crun runc procps git clang-format"
 FULL_PACKAGES="clang clang-tidy libclang-rt-14-dev debootstrap"
+BENCH_PACKAGES="libcmocka-dev python3 crun runc"
 
 # Installs what is missing, and asks the network only then.
 need_packages() {
