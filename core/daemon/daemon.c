@@ -51,6 +51,17 @@ static void keep_secrets(void)
     (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* As many descriptors as we may have; behind the zygote, so that containers keep the limit we were given. */
+static void take_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static void on_signal(void *ctx, int signo)
 {
     struct cl_daemon *daemon = ctx;
@@ -205,6 +216,7 @@ static int start(struct cl_daemon *daemon, struct cloister_error *err)
         r = cl_zygote_start(daemon->config->keeper, &daemon->zygote, err);
     if (r == 0)
         r = cl_fork_filter_install(err);
+    take_descriptors();
     if (r == 0)
         r = start_loop(daemon, err);
     fill_host(daemon);

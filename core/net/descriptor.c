@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include "core/net/room.h"
 #include "core/util/fd.h"
@@ -90,6 +91,14 @@ static void on_ready(void *ctx, int32_t fd, uint32_t events)
     cl_stream_events(ctx, events);
 }
 
+/* O_NONBLOCK is the open file's, and whoever gave it to us may share it and take it away: then a send waits no longer
+ * than this. */
+static void bound_waiting(int fd)
+{
+    const struct timeval most = {.tv_usec = 50000};
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
+}
+
 int cl_stream_from_fd(struct cl_loop *loop, int fd, cloister_stream **ret)
 {
     CL_CLOSE int owned = fd;
@@ -102,6 +111,8 @@ int cl_stream_from_fd(struct cl_loop *loop, int fd, cloister_stream **ret)
     CL_FREE cloister_stream *stream = cl_stream_new(loop, &descriptor_port, kind_of(status.st_mode));
     if (!stream)
         return -ENOMEM;
+    if (stream->kind == CL_PORT_SOCKET)
+        bound_waiting(owned);
     stream->tells_half_close = stream->kind == CL_PORT_SOCKET && half_close_hides(owned);
     stream->terminal = S_ISCHR(status.st_mode) && isatty(owned);
     result = cl_watch_open(loop, owned, 0, on_ready, stream, &stream->watch);

@@ -148,7 +148,7 @@ static bool wants_hangup(const cloister_stream *stream)
 {
     bool duplex = stream->kind == CL_PORT_SOCKET || (stream->kind == CL_PORT_MADE && stream->made.write);
     return stream->state == CL_STREAM_OPEN && duplex && !wants_data(stream) && !stream->shut_asked &&
-           !stream->write_errno && !cl_stream_held(stream, CL_SIDE_WRITE) && stream->hold[CL_SIDE_READ].wanted == 0;
+           !stream->write_errno && !cl_stream_held(stream, CL_SIDE_WRITE) && !cl_stream_held(stream, CL_SIDE_READ);
 }
 
 void cl_stream_settle(cloister_stream *stream)

@@ -76,6 +76,13 @@ static void take_fds(struct msghdr *msg, struct cl_packet *packet)
     }
 }
 
+/* The kernel cuts a list of descriptors short (MSG_CTRUNC) when our limit is reached. A request without all of its own
+ * is no request; an answer still tells what was done, and whoever asked sees that the descriptors are missing. */
+static int is_answer(const struct cl_packet *packet)
+{
+    return packet->size >= sizeof(packet->u.head) && packet->u.head.type == CL_WIRE_ANSWER;
+}
+
 int cl_wire_recv(int sock, struct cl_packet *ret_packet)
 {
     union {
@@ -98,7 +105,11 @@ int cl_wire_recv(int sock, struct cl_packet *ret_packet)
     if (n == 0 && ret_packet->fd_count == 0)
         return -EPIPE;
     ret_packet->size = (uint32_t)n;
-    /* A list of descriptors that the kernel cut short (MSG_CTRUNC: also our descriptor limit) is no request at all. */
+    if ((msg.msg_flags & MSG_CTRUNC) && is_answer(ret_packet)) {
+        cl_packet_clear(ret_packet);
+        ret_packet->u.head.fds = 0;
+        msg.msg_flags &= ~MSG_CTRUNC;
+    }
     if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
         cl_wire_message_check(ret_packet->u.bytes, (size_t)n, ret_packet->fd_count) < 0) {
         cl_packet_clear(ret_packet);

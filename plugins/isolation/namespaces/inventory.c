@@ -46,7 +46,7 @@ int ns_inventory_take(struct ns_inventory *inventory, struct cl_packet *answer, 
     inventory->version = version;
     inventory->count = answer->u.answer.count;
     if (fd < 0 || inventory->count > CL_WIRE_PROCESSES_MAX)
-        return -EBADMSG;
+        return fd < 0 ? -EMFILE : -EBADMSG; /* a list that is not there was cut off at our limit */
     return read_bytes(inventory, fd);
 }
 

@@ -6,6 +6,7 @@
 #include "output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/sendfile.h>
 
 #include "sandbox.h"
@@ -79,6 +80,16 @@ static uint64_t *cursor(const struct ns_output *output)
     return &output->tape->head->slot[output->index].cursor;
 }
 
+/* The flag is the open file's, which the client that gave us the descriptor may share: without it sendfile would wait.
+ */
+static void never_wait(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0 && !(flags & O_NONBLOCK))
+        (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 static uint32_t output_move(void *ctx, int32_t fd, uint64_t size, uint64_t *ret_moved, int32_t *ret_errno)
 {
     struct ns_output *output = ctx;
@@ -90,6 +101,7 @@ static uint32_t output_move(void *ctx, int32_t fd, uint64_t size, uint64_t *ret_
     *ret_moved = 0;
     if (most == 0)
         return what;
+    never_wait(fd);
     do
         n = sendfile(fd, output->tape->memfd, (off_t *)cursor(output), most);
     while (n < 0 && errno == EINTR);

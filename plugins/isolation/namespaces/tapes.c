@@ -57,7 +57,7 @@ int ns_tape_open(struct ns_sandbox *sandbox, cloister_process process, struct cl
         return 0;
     }
     if (answer->fd_count != 3)
-        return -EBADMSG;
+        return answer->fd_count ? -EBADMSG : -EMFILE; /* none: cut off at our limit */
     tape = calloc(1, sizeof(*tape));
     if (tape == NULL)
         return -ENOMEM;
