@@ -3,7 +3,10 @@
 """secrets_kept.py - a secret in the environment and one in a secret label are in no file of ours but the 0600 run file, in no log, core
 or command line; exec after a restart still has the environment."""
 import os
+import resource
+import signal
 import sys
+import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(SOURCE, "tests/harness"), os.path.join(SOURCE, "tests/integration")]
@@ -47,6 +50,11 @@ def our_processes(daemon):
             yield pid
 
 
+def keeper_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("PPid"))
+
+
 def look(home, daemon, sandbox):
     run_file = os.path.join(daemon.run, sandbox, "run")
     for mark in MARKS:
@@ -55,7 +63,19 @@ def look(home, daemon, sandbox):
         for pid in our_processes(daemon):
             assert not holding([f"/proc/{pid}/cmdline", f"/proc/{pid}/environ"], mark), f"process {pid} shows it"
     assert os.stat(run_file).st_mode & 0o7777 == 0o600
-    cores = [path for path in files(daemon.directory, "/var/crash", "/tmp/cores") if os.path.basename(path).startswith("core")]
+
+
+def crash(home, daemon, keeper):
+    """The daemon dies of SIGSEGV where cores are allowed and would be found: there is none. A keeper cannot be made to (it is the init of its
+    namespace); its limit says the same."""
+    for pid in (daemon.process.pid, keeper):
+        limit = resource.prlimit(pid, resource.RLIMIT_CORE)
+        assert limit == (0, 0), f"process {pid} may make cores: {limit}"
+    os.kill(daemon.process.pid, signal.SIGSEGV)
+    assert daemon.process.wait(10) == -signal.SIGSEGV
+    pattern = open("/proc/sys/kernel/core_pattern", encoding="ascii").read().strip()
+    tops = [home.work, os.path.dirname(pattern)] if pattern.startswith("/") else [home.work]
+    cores = [path for path in files(*tops) if os.path.basename(path).startswith("core") and os.path.getmtime(path) > time.time() - 60]
     assert not cores, cores
 
 
@@ -73,12 +93,15 @@ def environment(client, sandbox):
 
 def main():
     with house.House() as home:
-        daemon = home.daemon(store="file").start()
+        daemon = home.daemon(store="file")
+        daemon.prepare = ["env", "-C", home.work, "prlimit", "--core=unlimited:unlimited"]
+        daemon.start()
         daemon.mark()
         params = specs.create(home.rootfs, ["sleep", "1000"], name="s", labels={"plain": "text"}, secret_labels={"token": LABEL_SECRET})
         params["spec"]["process"]["env"] = [*specs.ENV, f"TOKEN={ENV_SECRET}"]
         with daemon.client() as client:
-            sandbox = client.call("create", params)["id"]
+            made = client.call("create", params)
+            sandbox = made["id"]
             assert f"TOKEN={ENV_SECRET}" in environment(client, sandbox)
             look(home, daemon, sandbox)
             daemon.kill()
@@ -89,6 +112,9 @@ def main():
             look(home, daemon, sandbox)
             shown = str(client.call("inspect", {"name": "s"}))
             assert LABEL_SECRET not in shown and ENV_SECRET not in shown and "text" in shown
+        crash(home, daemon, keeper_of(made["pid"]))
+        daemon.start()
+        with daemon.client() as client:
             client.call("destroy", {"name": "s"})
             for mark in MARKS:
                 assert not holding(files(daemon.directory, home.work), mark), "it outlives its sandbox"
