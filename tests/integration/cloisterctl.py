@@ -57,6 +57,16 @@ def one_error(text, command, code, subject, in_message):
     assert in_message in error["message"], error
 
 
+def environment_of_the_container(ctl):
+    """An exec has the container's own variables, and those given with it instead of or beside them."""
+    code, _, err = ctl("run", "-d", "--name", "env", "-e", "KEPT=1", "-e", "OTHER=1", "--rootfs", ctl.rootfs, "--", "sleep", "1000")
+    same((code, err), (0, ""))
+    code, out, _ = ctl("exec", "-e", "OTHER=2", "env", "--", "env")
+    same(code, 0)
+    assert {"KEPT=1", "OTHER=2"} <= set(out.splitlines()) and "OTHER=1" not in out, out
+    same(ctl("rm", "-f", "env"), (0, "", ""))
+
+
 def ended_ones_for_programs(ctl):
     """kill and rm name what they did, in both places of --json, and tell of what they could not do."""
     for kill in ctl.both("kill", "one", "none", "two"):
@@ -161,7 +171,7 @@ def options_before_the_command(ctl):
     same(ctl("help", "run")[1], ctl("run", "-h")[1])
 
 
-TESTS = [ended_ones_for_programs, started_ones_for_programs, running_one_is_not_removed, short_flags, sentences_of_the_backend,
+TESTS = [environment_of_the_container, ended_ones_for_programs, started_ones_for_programs, running_one_is_not_removed, short_flags, sentences_of_the_backend,
          options_before_the_command]
 
 

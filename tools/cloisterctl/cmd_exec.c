@@ -78,11 +78,14 @@ static int compose(const struct exec_flags *flags, const cloister_value *sandbox
 {
     CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
     CL_VALUE_CLEANUP cloister_value *process = NULL;
+    struct ctl_process_options options = flags->process.options;
     int failed = base_process(flags, sandbox, &process, err);
 
+    options.inherit = !flags->profile;
     if (failed == 0)
-        failed = ctl_process_edit(process, &flags->process.options, err);
-    if (failed == 0 && (cl_value_set_cstr(params, "id", cl_value_new_cstr(id)) < 0 ||
+        failed = ctl_process_edit(process, &options, err);
+    if (failed == 0 && (cl_value_set_cstr(params, "env_from_container", cl_value_new_bool(options.inherit)) < 0 ||
+                        cl_value_set_cstr(params, "id", cl_value_new_cstr(id)) < 0 ||
                         cl_value_set_cstr(params, "process", cl_steal_ptr(&process)) < 0))
         failed = ctl_no_memory(err);
     if (failed == 0)
@@ -137,7 +140,7 @@ const struct ctl_command ctl_command_exec = {
         "capabilities and limits that the container's own program was started with. Exit codes are those of `run`.\n"
         "\n"
         "  -u, --user UID[:GID]   numbers inside the container; GID 0 if it is left out\n"
-        "  -e, --env NAME=VALUE   or NAME alone: its value here; may be given again\n"
+        "  -e, --env NAME=VALUE   beside the container's own; or NAME alone: its value here; may be given again\n"
         "  -w, --workdir PATH     current directory of the program\n"
         "      --profile NAME     take capabilities and limits from this profile instead\n"
         "  -i, --interactive      what happens anyway: PROGRAM's input is ours; there is no -t, a terminal, yet\n"

@@ -136,7 +136,7 @@ static int env_put_option(cloister_value *env, const char *option, struct cloist
 
 static int set_env(cloister_value *process, const struct ctl_process_options *options, struct cloister_error *err)
 {
-    bool fresh = !cl_value_get_cstr(process, "env");
+    bool fresh = !options->inherit && !cl_value_get_cstr(process, "env");
     cloister_value *env = need_array(process, "env");
     uint64_t uid = 0;
     int failed = env ? 0 : ctl_no_memory(err);
@@ -144,7 +144,7 @@ static int set_env(cloister_value *process, const struct ctl_process_options *op
     (void)cl_value_u64(cl_value_get_cstr(cl_value_get_cstr(process, "user"), "uid"), &uid);
     if (failed == 0 && fresh)
         failed = env_put(env, DEFAULT_PATH, err);
-    if (failed == 0 && fresh)
+    if (failed == 0 && (fresh || (options->inherit && options->user))) /* its home is not the container's */
         failed = env_put(env, uid == 0 ? "HOME=/root" : "HOME=/", err);
     for (uint32_t i = 0; failed == 0 && i < options->env_count; i++)
         failed = env_put_option(env, options->env[i], err);

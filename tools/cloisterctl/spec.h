@@ -13,6 +13,7 @@ struct ctl_process_options {
     const char *workdir;
     const char *const *env; /* "K=V" or "K" */
     uint32_t env_count;
+    bool inherit; /* the container's environment comes first; without it an absent one gets PATH and HOME */
 };
 
 struct ctl_run_options {
