@@ -11,18 +11,22 @@
 #include <unistd.h>
 
 #include "drive.h"
+#include "edit.h"
 #include "loop.h"
 #include "suites.h"
 
 static const char usage[] =
     "usage: cloister-kit persistence FILE.so [-s DIR] [-o KEY=VALUE]... [-v]\n"
     "       cloister-kit drive FILE.so -s DIR [-o KEY=VALUE]... [-v] -- WORD...\n"
+    "       cloister-kit edit FILE.so -s DIR [-o KEY=VALUE]... [-v] SANDBOX KIND MEMBER NUMBER\n"
     "persistence: runs the conformance suite. drive: opens a store and does what the words say, a line of answer "
     "each:\n"
     "  put:ID:SIZE[:w] get:ID destroy:ID list verify stat report\n"
+    "edit: puts NUMBER in the place of a top-level number of a JSON record, with the rest of it as it was\n"
     "  -s, --state-dir DIR   where the store lies (persistence: an empty directory; default: a temporary one)\n"
     "  -o, --option KEY=VALUE\n"
-    "                        an option of the plugin\n"
+    "                        an option of the plugin; the store's entry in a daemon's configuration is taken to be\n"
+    "                        'main', which for 'file' means -o directory=store/main\n"
     "  -v, --verbose         print what the plugin logs\n";
 
 #define SETTINGS_MAX 64u
@@ -85,16 +89,21 @@ static int run_suite(const struct cloister_plugin *plugin, const struct argument
     return failed ? 1 : 0;
 }
 
+/* The words that this command takes, and whether it needs to be told where the store lies. */
+static bool fits(const struct arguments *arguments)
+{
+    if (strcmp(arguments->command, "drive") == 0)
+        return arguments->state_dir != NULL;
+    if (strcmp(arguments->command, "edit") == 0)
+        return arguments->state_dir && arguments->word_count == 4;
+    return strcmp(arguments->command, "persistence") == 0 && arguments->word_count == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.command = NULL};
     struct kit_options options;
-    if (!parse(argc, argv, &arguments)) {
-        (void)fputs(usage, stderr);
-        return 2;
-    }
-    bool drives = strcmp(arguments.command, "drive") == 0;
-    if ((drives ? !arguments.state_dir : strcmp(arguments.command, "persistence") != 0 || arguments.word_count)) {
+    if (!parse(argc, argv, &arguments) || !fits(&arguments)) {
         (void)fputs(usage, stderr);
         return 2;
     }
@@ -102,6 +111,9 @@ int main(int argc, char **argv)
     if (!plugin || !kit_loop_begin() ||
         !kit_options_fill(plugin, arguments.settings, arguments.setting_count, &options))
         return 1;
-    return drives ? kit_drive(plugin, arguments.state_dir, &options, arguments.words, arguments.word_count)
-                  : run_suite(plugin, &arguments, &options);
+    if (strcmp(arguments.command, "drive") == 0)
+        return kit_drive(plugin, arguments.state_dir, &options, arguments.words, arguments.word_count);
+    if (strcmp(arguments.command, "edit") == 0)
+        return kit_edit(plugin, arguments.state_dir, &options, arguments.words);
+    return run_suite(plugin, &arguments, &options);
 }

@@ -40,6 +40,11 @@ int cl_args_no_memory(struct cloister_error *err)
     return cl_error_set(err, CLOISTER_INTERNAL, ENOMEM, NULL, NULL, "copy the arguments");
 }
 
+int cl_args_reserved(uint64_t reserved, struct cloister_error *err)
+{
+    return reserved ? invalid(err, "reserved", "is not 0") : 0;
+}
+
 int cl_args_text(struct cloister_sv text, const char *where, uint64_t max, struct cloister_error *err)
 {
     if (text.size && !text.data)

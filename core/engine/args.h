@@ -26,6 +26,8 @@ int cl_args_signal(uint32_t number, const char *where, struct cloister_error *er
 int cl_args_window(uint64_t window, struct cloister_error *err);
 /* A service's own record: TOO_BIG. */
 int cl_args_record(struct cloister_sv data, struct cloister_error *err);
+/* Of an argument struct: INVALID if it says anything. */
+int cl_args_reserved(uint64_t reserved, struct cloister_error *err);
 int cl_args_no_memory(struct cloister_error *err);
 struct cloister_sv cl_args_cid(struct cloister_sv cid);
 /* 0, or negative with err INVALID. Empty is fine. */

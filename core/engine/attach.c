@@ -155,7 +155,8 @@ static int prepare_policy(struct cl_operation *operation, const struct cloister_
         (struct cloister_iso_attach_policy_args){CLOISTER_INIT(struct cloister_iso_attach_policy_args), .policy = copy};
     cl_sandbox_identity(operation->sandbox, &operation->iso.policy.sandbox);
     copy->sandbox = cl_sandbox_id(operation->sandbox);
-    int r = check_output(copy->fd, copy->policy, CLOISTER_POLICY_DISCARD, err);
+    int r = cl_args_reserved(copy->reserved, err);
+    r = r ? r : check_output(copy->fd, copy->policy, CLOISTER_POLICY_DISCARD, err);
     r = r ? r : cl_args_window(copy->window, err);
     r = r ? r : cl_attach_check(operation, copy->container, copy->process, err);
     copy->container = cl_arena_sv(&operation->arena, cl_args_cid(copy->container));

@@ -95,7 +95,7 @@ static int prepare(struct cl_operation *operation, const struct cloister_sandbox
     operation->args.commit = commit;
     if (!commit)
         return cl_args_no_memory(err);
-    if (cl_args_record(args->record, err) < 0)
+    if (cl_args_reserved(args->reserved, err) < 0 || cl_args_record(args->record, err) < 0)
         return -EINVAL;
     commit->args = *args;
     commit->args.record = cl_arena_sv(&operation->arena, args->record);

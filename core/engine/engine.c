@@ -157,6 +157,8 @@ static unsigned busy(const struct cl_engine *engine)
         count += !operation->class->passive || operation->call.token;
     }
     count += engine->recovery && cl_recovery_busy(engine->recovery);
+    CL_LIST_FOREACH(node, &engine->services)
+    count += CL_CONTAINER(node, struct cl_service, node)->record_reading;
     CL_LIST_FOREACH(node, &engine->sandboxes)
     {
         const struct cl_sandbox *sandbox = CL_CONTAINER(node, struct cl_sandbox, node);

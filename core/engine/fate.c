@@ -155,10 +155,10 @@ static void sandbox_down(struct cl_sandbox *sandbox, uint32_t cause)
         cl_sandbox_emit_state(sandbox);
 }
 
-static void record(struct cl_sandbox *sandbox)
+static void record(struct cl_sandbox *sandbox, uint32_t durability)
 {
     if (sandbox->state != CLOISTER_SANDBOX_DESTROYING)
-        cl_journal_write(sandbox, CL_RECORD_SANDBOX | CL_RECORD_CONTAINERS, CLOISTER_DURABLE_DAEMON, NULL, NULL, NULL);
+        cl_journal_write(sandbox, CL_RECORD_SANDBOX | CL_RECORD_CONTAINERS, durability, NULL, NULL, NULL);
 }
 
 /* Nothing more of its output is to be waited for. */
@@ -187,7 +187,8 @@ static void container_down(struct cl_container *container, uint32_t cause)
     cl_container_emit_state(container);
     if (all_stopped(sandbox))
         sandbox_down(sandbox, cause);
-    record(sandbox);
+    /* That a stop has been reached outlives the power; an end that nobody asked for is announced again. */
+    record(sandbox, container->stopping ? CLOISTER_DURABLE_POWER : CLOISTER_DURABLE_DAEMON);
     struct cl_list told;
     cl_list_init(&told);
     for (struct cl_list *node; (node = cl_list_first(&container->watchers));) {
@@ -230,7 +231,7 @@ static void container_lost_init(struct cl_container *container)
     }
     container->ending = true;
     if (cl_container_live(container) != 0) {
-        record(container->sandbox);
+        record(container->sandbox, CLOISTER_DURABLE_DAEMON);
         cl_errand_kill_container(container);
     }
     cl_container_lost_one(container);
@@ -340,7 +341,7 @@ void cl_sandbox_lost(struct cl_sandbox *sandbox, uint32_t cause)
     container_down(CL_CONTAINER(node, struct cl_container, node), cause);
     if (!sandbox->down) {
         sandbox_down(sandbox, cause);
-        record(sandbox);
+        record(sandbox, CLOISTER_DURABLE_DAEMON);
     }
     CL_LIST_FOREACH(node, &sandbox->processes)
     cl_process_answer(CL_CONTAINER(node, struct cl_process, node), NULL);

@@ -73,6 +73,7 @@ static void on_global_written(void *ctx, const struct cloister_error *err, const
     if (!err) {
         sv_free(&operation->service->record);
         operation->service->record = change->fresh;
+        operation->service->record_known = true;
         change->fresh = cl_sv(NULL, 0);
     }
     cl_operation_finish(operation, err, NULL);
@@ -242,21 +243,6 @@ static int get_run(struct cl_engine *engine, const struct cl_runfile *file, stru
                  : 0;
 }
 
-int32_t cl_view_record_get(const struct cloister_host *host, struct cloister_sv sandbox, uint32_t where,
-                           struct cloister_sv *ret, struct cloister_error *err)
-{
-    struct cl_service *service = cl_service_of(host);
-    const struct cl_sandbox *found = sandbox.size ? find_own(service, sandbox, err) : NULL;
-    if ((sandbox.size && !found) || check_where(where, err) < 0)
-        return -1;
-    if (where == CLOISTER_RECORD_STORE || (found && found->unknown)) {
-        *ret = found ? found->svc : service->record;
-        return 0;
-    }
-    struct cl_runfile file = found ? cl_runfile_of_sandbox(found) : cl_runfile_of_service(service);
-    return get_run(service->engine, &file, ret, err) < 0 ? -1 : 0;
-}
-
 /* ---- at the start ---- */
 
 struct load {
@@ -283,20 +269,57 @@ static void loaded(void *ctx)
     done(done_ctx);
 }
 
+/* What has been written meanwhile is newer. */
+static void take(struct cl_service *service, const struct cloister_error *err,
+                 const struct cloister_store_result *result)
+{
+    struct cloister_record record = {{NULL, 0}, {NULL, 0}, {0}};
+    if (service->record_known)
+        return;
+    if (!err && result->record_count)
+        cl_element_copy(&record, sizeof(record), result->records, result->record_size, 0);
+    if (err && err->code != CLOISTER_NO_ENTITY) {
+        cl_error_copy(&service->record_error, err);
+        cl_log_error(CL_LOG_ERROR, CL_ENGINE_AREA, err, "record of service '%s'", service->name);
+    } else if (sv_copy(record.data, &service->record) < 0) {
+        (void)cl_args_no_memory(&service->record_error);
+    } else {
+        service->record_known = true;
+    }
+}
+
 static void on_loaded(void *ctx, const struct cloister_error *err, const struct cloister_store_result *result)
 {
     struct load_one *one = ctx;
-    struct cl_service *service = one->service;
-    struct cloister_record record = {{NULL, 0}, {NULL, 0}, {0}};
-    if (!err && result->record_count)
-        cl_element_copy(&record, sizeof(record), result->records, result->record_size, 0);
-    if (!err && sv_copy(record.data, &service->record) < 0)
-        cl_log(CL_LOG_ERROR, CL_ENGINE_AREA, "no memory for the record of service '%s'", service->name);
-    else if (err && err->code != CLOISTER_NO_ENTITY)
-        cl_log_error(CL_LOG_ERROR, CL_ENGINE_AREA, err, "record of service '%s'", service->name);
     struct load *load = one->load;
+    one->service->record_reading = false;
+    take(one->service, err, result);
+    cl_engine_ended(one->service->engine);
     free(one);
-    loaded(load);
+    if (load)
+        loaded(load);
+}
+
+/* load NULL: nobody waits for it. */
+static void read_own(struct cl_service *service, struct load *load)
+{
+    char name[48];
+    if (service->record_known || service->record_reading)
+        return;
+    struct load_one *one = cl_new(struct load_one);
+    if (one)
+        *one = (struct load_one){load, service};
+    int r =
+        one ? cl_store_global_get(service->store, global_key(service, name, sizeof(name)), on_loaded, one) : -ENOMEM;
+    if (r < 0)
+        free(one);
+    if (r == -EOPNOTSUPP)
+        service->record_known = true; /* there can be none */
+    else if (r < 0)
+        (void)cl_args_no_memory(&service->record_error);
+    service->record_reading = r == 0;
+    if (r == 0 && load)
+        load->left++;
 }
 
 int cl_record_load(struct cl_engine *engine, cloister_fn done, void *ctx)
@@ -306,22 +329,53 @@ int cl_record_load(struct cl_engine *engine, cloister_fn done, void *ctx)
         return -ENOMEM;
     *load = (struct load){.engine = engine, .left = 1, .done = done, .ctx = ctx};
     CL_LIST_FOREACH(node, &engine->services)
-    {
-        struct cl_service *service = CL_CONTAINER(node, struct cl_service, node);
-        struct load_one *one = cl_new(struct load_one);
-        char name[48];
-        if (one)
-            *one = (struct load_one){load, service};
-        int r = one ? cl_store_global_get(service->store, global_key(service, name, sizeof(name)), on_loaded, one)
-                    : -ENOMEM;
-        if (r == 0) {
-            load->left++;
-            continue;
-        }
-        free(one);
-        if (r != -EOPNOTSUPP)
-            cl_log(CL_LOG_ERROR, CL_ENGINE_AREA, "no memory to read the record of service '%s'", service->name);
-    }
+    read_own(CL_CONTAINER(node, struct cl_service, node), load);
     cl_engine_later(engine, &load->later, loaded, load);
     return 0;
+}
+
+bool cl_record_lacks_memory(const struct cl_engine *engine)
+{
+    CL_LIST_FOREACH(node, &engine->services)
+    {
+        const struct cl_service *service = CL_CONTAINER(node, struct cl_service, node);
+        if (!service->record_known && service->record_error.os_errno == ENOMEM)
+            return true;
+    }
+    return false;
+}
+
+/* ---- record_get of what has been read ---- */
+
+/* No record and one that could not be read are not the same: it is tried again, for the next who asks. */
+static int get_own(struct cl_service *service, struct cloister_sv *ret, struct cloister_error *err)
+{
+    if (service->record_known) {
+        *ret = service->record;
+        return 0;
+    }
+    read_own(service, NULL);
+    if (!service->record_error.code)
+        return cl_error_set(err, CLOISTER_UNAVAILABLE, 0, service->name, "record",
+                            "the record of service '%s' has not been read yet", service->name);
+    cl_error_copy(err, &service->record_error);
+    cl_error_wrap(err, "read the record of service '%s'", service->name);
+    return -1;
+}
+
+int32_t cl_view_record_get(const struct cloister_host *host, struct cloister_sv sandbox, uint32_t where,
+                           struct cloister_sv *ret, struct cloister_error *err)
+{
+    struct cl_service *service = cl_service_of(host);
+    const struct cl_sandbox *found = sandbox.size ? find_own(service, sandbox, err) : NULL;
+    if ((sandbox.size && !found) || check_where(where, err) < 0)
+        return -1;
+    if (where == CLOISTER_RECORD_STORE && !found)
+        return get_own(service, ret, err) < 0 ? -1 : 0;
+    if (where == CLOISTER_RECORD_STORE || (found && found->unknown)) {
+        *ret = found->svc;
+        return 0;
+    }
+    struct cl_runfile file = found ? cl_runfile_of_sandbox(found) : cl_runfile_of_service(service);
+    return get_run(service->engine, &file, ret, err) < 0 ? -1 : 0;
 }

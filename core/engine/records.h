@@ -47,6 +47,8 @@ struct cl_record_head {
 /* Records are input: whatever stands in them is checked as if a client had sent it. 0; -ENOMEM; else err CORRUPT or
  * VERSION_NEWER. */
 int cl_records_read(const struct cloister_store_result *set, struct cl_record_head *ret, struct cloister_error *err);
+/* What stands in it, however damaged the rest is; empty: nothing. */
+struct cloister_sv cl_records_plan(const struct cloister_store_result *set);
 void cl_record_head_free(struct cl_record_head *head);
 /* Labels, containers and the service's record into a sandbox that has none yet. As above. */
 int cl_records_restore(const struct cloister_store_result *set, struct cl_sandbox *sandbox, struct cloister_error *err);

@@ -133,9 +133,14 @@ static bool read_members(struct cl_record_head *head)
     return head->state && head->state != CLOISTER_SANDBOX_UNKNOWN;
 }
 
+struct cloister_sv cl_records_plan(const struct cloister_store_result *set)
+{
+    return find(set, "iso", "");
+}
+
 int cl_records_read(const struct cloister_store_result *set, struct cl_record_head *ret, struct cloister_error *err)
 {
-    struct cl_record_head head = {.plan = find(set, "iso", "")};
+    struct cl_record_head head = {.plan = cl_records_plan(set)};
     int r = parse(find(set, "sandbox", ""), &head.document, err);
     if (r == 0 && !read_members(&head))
         r = corrupt(err, "it lacks a member, or has one that makes no sense");

@@ -186,7 +186,9 @@ static void on_loaded(void *ctx)
 {
     struct cl_recovery *recovery = ctx;
     recovery->loading = false;
-    recovery->loaded = true;
+    recovery->loaded = !cl_record_lacks_memory(recovery->engine);
+    if (!recovery->loaded)
+        cl_recovery_retry(recovery);
     cl_recovery_check(recovery);
 }
 
@@ -350,7 +352,7 @@ static int gather_stores(struct cl_recovery *recovery)
             continue;
         if (cl_vec_append(&recovery->stores, store) < 0)
             return -ENOMEM;
-        if (cl_store_capabilities(store) & CLOISTER_STORE_DURABLE && !cl_store_was_clean(store))
+        if (!cl_store_was_clean(store))
             recovery->sweep.may_remove = false;
     }
     return 0;

@@ -19,11 +19,13 @@ struct cl_sweep {
     bool done;
     bool stuck;              /* for want of memory: cl_sweep_go again */
     bool again;              /* something was found and could not be kept */
+    bool failed;             /* an instance could not: what it has missed may live */
     bool old_cookie;         /* it is the other boot's turn */
     struct cl_list *backend; /* who is asked */
     struct cl_call call;
     struct cloister_iso_sweep_args args;
     unsigned orphans;
+    unsigned removed; /* of them */
 };
 
 struct cl_recovery {
@@ -54,7 +56,7 @@ enum cl_row_way {
     CL_ROW_KEEP,   /* there is nothing of it: it is off */
     CL_ROW_CLEAN,  /* made in another boot: what is left of it goes */
     CL_ROW_FINISH, /* a destroy was begun */
-    CL_ROW_UNDO    /* nobody was ever told of it, or nobody can take it over */
+    CL_ROW_UNDO    /* nobody was ever told of it */
 };
 
 /* A record set. The recovery's until it is an operation's (args.row), which frees it. */

@@ -26,10 +26,31 @@ static int check_owner(const struct cl_engine *engine, const struct cl_record_he
     return 0;
 }
 
+/* Half made says the record: or as far as the store still has it. What lives is not killed on such a word. */
+static int check_half(const struct cl_row *row, const struct cl_record_head *head, struct cloister_error *err)
+{
+    bool half = head->state == CLOISTER_SANDBOX_CREATING || head->provisional;
+    if (!half || head->goal == CL_GOAL_GONE || cl_store_was_clean(row->store) ||
+        of_another_boot(row->recovery->engine, head))
+        return 0;
+    return cl_error_set(err, CLOISTER_LOST, 0, NULL, "record",
+                        "its record says that it is half made, and the store has lost records");
+}
+
+/* Nobody can find out what became of it, so it may live: perhaps another wrapper or config took the ability away. */
+static int check_adopt(const struct cl_engine *engine, const struct cl_record_head *head, struct cloister_error *err)
+{
+    const struct cl_backend *backend = cl_backend_lookup(engine, head->isolation);
+    bool half = head->state == CLOISTER_SANDBOX_CREATING || head->provisional;
+    if (half || !head->made || head->goal == CL_GOAL_GONE || of_another_boot(engine, head) ||
+        (backend->vtable->adopt && backend->capabilities & CLOISTER_ISO_ADOPT))
+        return 0;
+    return cl_error_set(err, CLOISTER_UNSUPPORTED, 0, "ADOPT", "isolation",
+                        "isolation '%.*s' cannot take over what an earlier daemon made", CL_SV_ARG(head->isolation));
+}
+
 static enum cl_row_way choose(struct cl_row *row, const struct cl_sandbox *sandbox, const struct cl_record_head *head)
 {
-    const struct cl_backend *backend = sandbox->backend;
-    bool can = backend->vtable->adopt && backend->capabilities & CLOISTER_ISO_ADOPT;
     if (head->goal == CL_GOAL_GONE)
         return CL_ROW_FINISH;
     if (head->state == CLOISTER_SANDBOX_CREATING || head->provisional) {
@@ -38,10 +59,7 @@ static enum cl_row_way choose(struct cl_row *row, const struct cl_sandbox *sandb
     }
     if (of_another_boot(sandbox->engine, head))
         return CL_ROW_CLEAN;
-    if (!head->made)
-        return CL_ROW_KEEP;
-    row->why = "cannot be taken over by its isolation";
-    return can ? CL_ROW_ADOPT : CL_ROW_UNDO;
+    return head->made ? CL_ROW_ADOPT : CL_ROW_KEEP;
 }
 
 static int fill(struct cl_row *row, struct cl_sandbox *sandbox, const struct cl_record_head *head,
@@ -103,8 +121,9 @@ static int restore(struct cl_row *row, const struct cl_record_head *head, const 
     return 0;
 }
 
-/* What is known of it, from the summary; from the record too, if that can be read. */
-static int make_unknown(struct cl_row *row, const struct cl_record_head *head, const struct cloister_error *why)
+/* What is known of it, from the summary; from the record too, if that can be read. set NULL: there is none. */
+static int make_unknown(struct cl_row *row, const struct cloister_store_result *set, const struct cl_record_head *head,
+                        const struct cloister_error *why)
 {
     struct cl_record_words words = cl_record_words(cl_sv_cstr(row->summary));
     struct cl_unknown unknown = {
@@ -114,6 +133,7 @@ static int make_unknown(struct cl_row *row, const struct cl_record_head *head, c
         .isolation = head ? head->isolation : words.isolation,
         .name = head ? head->name : words.name,
         .plan = head ? head->plan : cl_sv(NULL, 0),
+        .unexplained = set ? cl_records_plan(set) : cl_sv(NULL, 0),
         .cookie = head ? head->cookie : 0,
     };
     int r = cl_unknown_make(row->recovery->engine, &unknown, why);
@@ -125,7 +145,7 @@ static int make_unknown(struct cl_row *row, const struct cl_record_head *head, c
 
 int cl_row_unknown(struct cl_row *row, const struct cloister_error *why)
 {
-    return make_unknown(row, NULL, why);
+    return make_unknown(row, NULL, NULL, why);
 }
 
 int cl_row_restore(struct cl_row *row, const struct cloister_store_result *set)
@@ -134,12 +154,13 @@ int cl_row_restore(struct cl_row *row, const struct cloister_store_result *set)
     struct cloister_error err = CLOISTER_ERROR_INIT;
     int r = cl_records_read(set, &head, &err);
     if (r < 0)
-        return r == -ENOMEM ? r : make_unknown(row, NULL, &err);
+        return r == -ENOMEM ? r : make_unknown(row, set, NULL, &err);
     r = check_owner(row->recovery->engine, &head, &err);
-    if (r == 0)
-        r = restore(row, &head, set, &err);
+    r = r ? r : check_half(row, &head, &err);
+    r = r ? r : check_adopt(row->recovery->engine, &head, &err);
+    r = r ? r : restore(row, &head, set, &err);
     if (r < 0 && r != -ENOMEM)
-        r = make_unknown(row, &head, &err);
+        r = make_unknown(row, set, &head, &err);
     cl_record_head_free(&head);
     return r;
 }

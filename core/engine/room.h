@@ -46,6 +46,9 @@ struct cl_service {
     struct cl_map names;       /* name -> struct cl_sandbox, reserved ones included */
     bool ghost;                /* not in the config: a record names it as an owner */
     struct cloister_sv record; /* its own STORE record, malloc'd; data NULL = none (record_put.h) */
+    bool record_known;         /* it has been read, or written since */
+    bool record_reading;
+    struct cloister_error record_error; /* why it is not known */
 };
 
 /* The engine's own stop of everything (stop_all.c). */

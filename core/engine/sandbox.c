@@ -4,8 +4,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/engine/label.h"
@@ -207,4 +210,40 @@ int cl_run_dir_remove(const char *path)
             (void)unlinkat(fd, entry->d_name, 0); /* what stays makes rmdir tell */
     (void)closedir(dir);
     return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/* Asked for datagrams, who listens for streams is told EPROTOTYPE by the kernel and hears nothing of it; what a dead
+ * one has left refuses. */
+static int answers(int directory, const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int size = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", directory, name);
+    if (size < 0 || (size_t)size >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    CL_CLOSE int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return 1;
+    return errno != ECONNREFUSED && errno != ENOENT;
+}
+
+int cl_run_dir_in_use(const char *path)
+{
+    CL_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    int again = cl_fd_dup(fd), r = 0;
+    DIR *dir = again < 0 ? NULL : fdopendir(again);
+    if (!dir) {
+        cl_closep(&again);
+        return -ENOMEM;
+    }
+    for (struct dirent *entry; r == 0 && (entry = readdir(dir));) {
+        struct stat st;
+        if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
+            r = answers(fd, entry->d_name);
+    }
+    (void)closedir(dir);
+    return r;
 }

@@ -161,6 +161,8 @@ void cl_sandbox_identity(const struct cl_sandbox *sandbox, struct cloister_iso_s
 int cl_sandbox_make_run_dir(struct cl_sandbox *sandbox, struct cloister_error *err);
 /* <run>/<id> and the files in it; absent is fine. 0 or negative errno. */
 int cl_run_dir_remove(const char *path);
+/* 1: somebody answers at a socket in it. 0, or negative errno. */
+int cl_run_dir_in_use(const char *path);
 struct cloister_sv cl_sandbox_id(const struct cl_sandbox *sandbox);
 
 /* container.c. cid empty = "main". */

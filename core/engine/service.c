@@ -42,6 +42,7 @@ int cl_engine_add_service(struct cl_engine *engine, const struct cl_engine_servi
         return cl_error_set(err, CLOISTER_INTERNAL, ENOMEM, args->name, "service", "service '%s'", args->name);
     cl_list_init(&service->node);
     service->engine = engine;
+    service->record_error = (struct cloister_error)CLOISTER_ERROR_INIT;
     service->store = args->store;
     service->personality = args->personality;
     service->backend = args->isolation ? cl_backend_of(args->isolation) : NULL;

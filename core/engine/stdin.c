@@ -54,8 +54,8 @@ static int prepare(struct cl_operation *operation, const struct cloister_stdin_a
     operation->iso.stdio = (struct cloister_iso_stdin_args){CLOISTER_INIT(struct cloister_iso_stdin_args)};
     cl_sandbox_identity(operation->sandbox, &operation->iso.stdio.sandbox);
     copy->container = cl_arena_sv(&operation->arena, cl_args_cid(copy->container));
-    return operation->arena.failed ? cl_args_no_memory(err)
-                                   : cl_attach_check(operation, copy->container, copy->process, err);
+    int r = operation->arena.failed ? cl_args_no_memory(err) : cl_args_reserved(copy->reserved, err);
+    return r ? r : cl_attach_check(operation, copy->container, copy->process, err);
 }
 
 static cloister_op ask(const struct cloister_host *host, const struct cl_operation_class *class,
@@ -79,7 +79,8 @@ cloister_op cl_api_stdin_close(const struct cloister_host *host, const struct cl
 {
     struct cloister_stdin_close_args copy;
     cl_struct_copy(&copy, sizeof(copy), args);
-    const struct cloister_stdin_args same = {CLOISTER_INIT(struct cloister_stdin_args), .sandbox = copy.sandbox,
-                                             .container = copy.container, .process = copy.process};
+    const struct cloister_stdin_args same = {CLOISTER_INIT(struct cloister_stdin_args), .reserved = copy.reserved,
+                                             .sandbox = copy.sandbox, .container = copy.container,
+                                             .process = copy.process};
     return ask(host, &close_class, &same, done, ctx, err);
 }

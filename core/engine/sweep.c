@@ -5,6 +5,9 @@
  * It is removed only if a missing record can mean nothing else than an orphan: every durable store was opened clean and
  * is the one that the run directory remembers, and the config does not say otherwise. Else it is shown as unknown, and
  * left alone. Creates wait meanwhile: what they make has no record when the list of known ids is drawn up.
+ *
+ * A run directory is only what is left of a sandbox. It goes if every isolation has swept, so that nothing can live
+ * behind it, and nobody answers in it: a keeper that cannot be found any more could not be ended either.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -60,9 +63,23 @@ void cl_sweep_orphan(struct cl_backend *backend, struct cloister_sv sandbox, con
     if (!recovery)
         return;
     recovery->sweep.orphans++;
+    recovery->sweep.removed += removed;
     if (!removed && cl_id_valid(sandbox) && !is_known(&recovery->sweep, sandbox) &&
         keep_orphan(backend->engine, backend, sandbox, kind) < 0)
         recovery->sweep.again = true;
+}
+
+/* False: it has to stay. */
+static bool remove_run_dir(const struct cl_sweep *sweep, const char *path)
+{
+    if (!sweep->may_remove || sweep->failed)
+        return false;
+    int r = cl_run_dir_in_use(path);
+    if (r == 0)
+        r = cl_run_dir_remove(path);
+    if (r < 0)
+        cl_log(CL_LOG_WARN, CL_ENGINE_AREA, "remove %s: %s", path, strerror(-r));
+    return r == 0;
 }
 
 /* Directories named like a sandbox that no record and no isolation instance speaks for. 0 or -ENOMEM. */
@@ -78,12 +95,7 @@ static int sweep_run_dirs(const struct cl_sweep *sweep)
         if (!cl_id_valid(id) || is_known(sweep, id))
             continue;
         char CL_FREE *path = cl_asprintf("%s/%s", run_dir, entry->d_name);
-        int failed = path ? 0 : -ENOMEM;
-        if (path && sweep->may_remove)
-            failed = cl_run_dir_remove(path);
-        if (failed < 0 && path)
-            cl_log(CL_LOG_WARN, CL_ENGINE_AREA, "remove %s: %s", path, strerror(-failed));
-        if (failed < 0 || !sweep->may_remove)
+        if (!path || !remove_run_dir(sweep, path))
             r = path ? keep_orphan(sweep->engine, NULL, id, "run directory") : -ENOMEM;
     }
     (void)closedir(dir);
@@ -96,8 +108,8 @@ static void finish(struct cl_sweep *sweep)
     sweep->done = true;
     engine->sweeping = false;
     if (sweep->orphans)
-        cl_log(CL_LOG_WARN, CL_ENGINE_AREA, "an earlier daemon left %u things behind; they were %s", sweep->orphans,
-               sweep->may_remove ? "removed" : "only reported");
+        cl_log(CL_LOG_WARN, CL_ENGINE_AREA, "an earlier daemon left %u things behind, %u were removed", sweep->orphans,
+               sweep->removed);
     for (struct cl_list *node; (node = cl_list_first(&engine->parked));) {
         cl_list_remove(node);
         cl_operation_turn(CL_CONTAINER(node, struct cl_operation, waiting));
@@ -112,6 +124,7 @@ static void on_swept(void *ctx, const struct cloister_error *err, const void *da
     const struct cl_backend *backend = CL_CONTAINER(sweep->backend, struct cl_backend, node);
     if (err)
         cl_log_error(CL_LOG_WARN, CL_ENGINE_AREA, err, "%s: sweep", backend->instance->label);
+    sweep->failed |= err != NULL;
     sweep->backend = sweep->backend->next;
     next(sweep);
 }
@@ -126,7 +139,7 @@ static void come_again(struct cl_sweep *sweep)
 static void finish_round(struct cl_sweep *sweep)
 {
     if (sweep->again) {
-        sweep->again = sweep->old_cookie = false;
+        sweep->again = sweep->failed = sweep->old_cookie = false;
         sweep->backend = sweep->engine->backends.next;
         come_again(sweep);
     } else if (!sweep->engine->draining && sweep_run_dirs(sweep) < 0) {

@@ -189,8 +189,10 @@ static void test_stop(void **state)
 {
     struct world *world = *state;
     const char *id = running(world, "web");
+    unsigned puts = world->puts_power;
     ask_stop(world, id, CL_NS_PER_S, 0);
     turn(world);
+    assert_int_equal(world->puts_power, puts + 1); /* reached is W */
     assert_string_equal(trace(world),
                         "exit(init) drained(init) container_down container=4 sandbox_down(2) sandbox=2 stop:ok");
     assert_int_equal(world->last.status.value, SIGTERM);

@@ -367,6 +367,47 @@ static void test_record_of_a_service_is_read_at_the_start(void **state)
     assert_true(cl_sv_is(record(world, "", CLOISTER_RECORD_STORE), "kept"));
 }
 
+static uint32_t own_record(struct world *world, struct cloister_sv *ret)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    *ret = cl_sv(NULL, 0);
+    (void)cl_engine_api.record_get(&world->control.host, cl_sv(NULL, 0), CLOISTER_RECORD_STORE, ret, &err);
+    cl_error_sentence(&err, world->sentence, sizeof(world->sentence));
+    return err.code;
+}
+
+/* A record that could not be read is not one that there is not. */
+static void test_record_of_a_service_cannot_be_read(void **state)
+{
+    struct world *world = *state;
+    struct cloister_sv data;
+    world->globals[0] = (struct fake_global){.key = "svc:control", .data = "kept", .size = 4};
+    world_die(world);
+    assert_int_equal(world_born(world), 0);
+    assert_int_equal(own_record(world, &data), CLOISTER_UNAVAILABLE);
+    turn(world);
+    world_die(world);
+    assert_int_equal(world_born(world), 0);
+    world->global_get_fails = 3; /* `other` has one, too */
+    world_recover(world);
+    assert_int_equal(world->settled, 1);
+    assert_int_equal(own_record(world, &data), CLOISTER_IO);
+    assert_non_null(strstr(world->sentence, "read the record of service 'control': "));
+    assert_int_equal(own_record(world, &data), CLOISTER_IO); /* one reading is enough */
+    turn(world);
+    assert_int_equal(world->global_get_fails, 0);
+    assert_int_equal(own_record(world, &data), CLOISTER_IO);
+    turn(world);
+    assert_int_equal(own_record(world, &data), 0);
+    assert_true(cl_sv_is(data, "kept"));
+    world->global_get_fails = 2;
+    world_again(world);
+    ask_record(world, "", CLOISTER_RECORD_STORE, CLOISTER_SV("new"));
+    turn(world);
+    assert_int_equal(own_record(world, &data), 0);
+    assert_true(cl_sv_is(data, "new"));
+}
+
 /* A create's record and labels are written with its intent. */
 static void test_create_with_record_and_labels(void **state)
 {
@@ -606,6 +647,7 @@ int main(void)
         CASE(test_records),
         CASE(test_records_are_refused),
         CASE(test_record_of_a_service_is_read_at_the_start),
+        CASE(test_record_of_a_service_cannot_be_read),
         CASE(test_create_with_record_and_labels),
         CASE(test_run_file),
         CASE(test_environment_of_the_container),

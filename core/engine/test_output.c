@@ -546,9 +546,35 @@ static void test_no_memory(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
+static void test_reserved_members_are_refused(void **state)
+{
+    struct world *world = *state;
+    struct cloister_sv id = cl_sv_cstr(running_captured(world, "web"));
+    const struct cloister_attach_policy_args policy = {CLOISTER_INIT(struct cloister_attach_policy_args),
+                                                       .policy = CLOISTER_POLICY_DROP, .sandbox = id, .fd = 1,
+                                                       .reserved = 1};
+    const struct cloister_stdin_args in = {CLOISTER_INIT(struct cloister_stdin_args), .reserved = 1, .sandbox = id};
+    const struct cloister_stdin_close_args end = {CLOISTER_INIT(struct cloister_stdin_close_args), .reserved = 1,
+                                                  .sandbox = id};
+    const struct cloister_sandbox_commit_args commit = {CLOISTER_INIT(struct cloister_sandbox_commit_args),
+                                                        .reserved = 1, .sandbox = id};
+    const struct cloister_host *host = &world->control.host;
+    struct cloister_error errs[4] = {CLOISTER_ERROR_INIT, CLOISTER_ERROR_INIT, CLOISTER_ERROR_INIT,
+                                     CLOISTER_ERROR_INIT};
+    assert_int_equal(cl_engine_api.attach_policy(host, &policy, on_done, NULL, &errs[0]), 0);
+    assert_int_equal(cl_engine_api.stdin(host, &in, on_done, NULL, &errs[1]), 0);
+    assert_int_equal(cl_engine_api.stdin_close(host, &end, on_done, NULL, &errs[2]), 0);
+    assert_int_equal(cl_engine_api.sandbox_commit(host, &commit, on_done, NULL, &errs[3]), 0);
+    for (size_t i = 0; i < CL_COUNT(errs); i++) {
+        assert_int_equal(errs[i].code, CLOISTER_INVALID);
+        assert_string_equal(errs[i].subject, "reserved");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(test_reserved_members_are_refused),
         CASE(test_drained_comes_from_isolation),
         CASE(test_order_of_an_inits_end),
         CASE(test_output_that_nobody_keeps),

@@ -296,6 +296,28 @@ static void test_half_made(void **state)
     running(world, "web");
 }
 
+/* The same record in a store that has lost what came behind it: perhaps it was made whole, and lives. */
+static void test_half_made_and_records_lost(void **state)
+{
+    struct world *world = *state;
+    world->hold[SLOT_CREATE] = true;
+    ask_create(world, "web", CLOISTER_INIT_PROCESS, CLOISTER_START_NOW);
+    turn(world);
+    char id[64];
+    snprintf(id, sizeof(id), "%s", world->sets[0].id);
+    world->hold[SLOT_CREATE] = false;
+    world->store_report = "{\"cut\":304}";
+    world_again(world);
+    assert_int_equal(world->settled, 1);
+    assert_int_equal(info(world, id).state, CLOISTER_SANDBOX_UNKNOWN);
+    assert_int_equal(calls_of(world, SLOT_DESTROY), 0);
+    assert_int_equal(store_sets(world), 1);
+    assert_true(run_dir_exists(world, id));
+    world->store_report = NULL; /* read whole again, it says what it said */
+    world_again(world);
+    assert_int_equal(store_sets(world), 0);
+}
+
 static void ask_provisional(struct world *world, const char *name)
 {
     struct cloister_sandbox_create_args args = {CLOISTER_INIT(struct cloister_sandbox_create_args),
@@ -539,9 +561,13 @@ static void test_isolation_without_adopt(void **state)
     world->no_adopt = true;
     world_again(world);
     assert_int_equal(world->settled, 1);
-    assert_int_equal(store_sets(world), 0);
-    assert_false(world->processes[0].alive);
-    assert_non_null(strstr(logged(world), "cannot be taken over by its isolation; it is removed"));
+    assert_int_equal(info(world, id).state, CLOISTER_SANDBOX_UNKNOWN);
+    assert_non_null(strstr(logged(world), "isolation 'main' cannot take over what an earlier daemon made"));
+    assert_int_equal(calls_of(world, SLOT_DESTROY), 0);
+    assert_true(world->processes[0].alive);
+    world->no_adopt = false; /* the old config again */
+    world_again(world);
+    assert_int_equal(info(world, id).state, CLOISTER_SANDBOX_UP);
 }
 
 static void on_all_stopped(void *ctx)
@@ -588,6 +614,7 @@ int main(void)
         CASE(test_blocked_init),
         CASE(test_without_container),
         CASE(test_half_made),
+        CASE(test_half_made_and_records_lost),
         CASE(test_uncommitted),
         CASE(test_committed),
         CASE(test_half_destroyed),

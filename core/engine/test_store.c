@@ -246,7 +246,11 @@ static void store_global_get(void *instance, const struct cloister_store_global_
 {
     struct store_work *work = store_work(instance, op);
     work->global = find_global(instance, args->key);
-    if (!work->global)
+    if (((struct world *)instance)->global_get_fails) {
+        ((struct world *)instance)->global_get_fails--;
+        work->global = NULL;
+        (void)cl_error_set(&work->err, CLOISTER_IO, 0, NULL, NULL, "the fake store was told to fail");
+    } else if (!work->global)
         (void)cl_error_set(&work->err, CLOISTER_NO_ENTITY, 0, NULL, NULL, "there is no such global");
 }
 

@@ -2,6 +2,9 @@
 /* What the records do not explain is shown, and neither killed nor swept. */
 #include "core/engine/test_world.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "core/engine/api.h"
 #include "core/engine/sandbox.h"
 
@@ -123,6 +126,7 @@ static void test_rows(void **state)
         if (row->health)
             world->sets[0].health = row->health;
         world->get_fails = row->get_fails;
+        world->holds = 0;
         (void)mkdir_of(world, ID);
         char record[sizeof(world->sets[0].sandbox_record)];
         memcpy(record, world->sets[0].sandbox_record, sizeof(record));
@@ -141,6 +145,10 @@ static void test_rows(void **state)
         assert_string_equal(listed.isolation, row->isolation);
         assert_int_equal(calls_of(world, SLOT_DESTROY), destroys);
         assert_int_equal(calls_of(world, SLOT_ADOPT), 0);
+        /* What its plan names stays its own, wherever there is somebody who may read the plan. */
+        bool readable = !row->health && !row->get_fails && strcmp(row->isolation, "main") == 0;
+        assert_int_equal(world->holds, readable);
+        assert_string_equal(world->held_plan, i || readable ? "plan" : "");
         assert_int_equal(world->known_seen, 1);
         assert_true(run_dir_exists(world, ID));
         assert_memory_equal(record, world->sets[0].sandbox_record, sizeof(record)); /* not written over */
@@ -225,6 +233,7 @@ static void test_foreign(void **state)
     struct listed listed = list(world);
     assert_int_equal(listed.last.state, CLOISTER_SANDBOX_UNKNOWN);
     assert_non_null(strstr(listed.reason, "belongs to somebody else"));
+    assert_int_equal(world->holds, 1);
     assert_true(world->processes[0].alive);
     assert_int_equal(calls_of(world, SLOT_DESTROY), 0);
 }
@@ -298,6 +307,17 @@ static void test_orphans_of_an_unclean_store(void **state)
     orphans(world, true);
 }
 
+/* Files in a tmpfs: they outlive the daemon, and can be as damaged. */
+static void test_orphans_of_an_unclean_store_in_memory(void **state)
+{
+    struct world *world = *state;
+    world_die(world);
+    world->store_capabilities = 0;
+    world->store_report = "{\"repaired\":1}";
+    assert_int_equal(world_born(world), 0);
+    orphans(world, true);
+}
+
 static void test_orphans_of_another_store(void **state)
 {
     struct world *world = *state;
@@ -312,6 +332,50 @@ static void test_orphans_report(void **state)
     world->boot.orphans_report = true;
     assert_int_equal(world_born(world), 0);
     orphans(world, true);
+}
+
+/* What isolation has missed may live: its directory is the only way to it. */
+static void test_a_failed_sweep_removes_no_directory(void **state)
+{
+    struct world *world = *state;
+    mkdir_of(world, ID);
+    world->fail[SLOT_SWEEP] = CLOISTER_IO;
+    world_recover(world);
+    assert_int_equal(world->settled, 1);
+    assert_true(run_dir_exists(world, ID));
+    assert_int_equal(list(world).last.state, CLOISTER_SANDBOX_UNKNOWN);
+    world_again(world);
+    assert_false(run_dir_exists(world, ID));
+    assert_int_equal(list(world).count, 0);
+}
+
+static int listen_at(const char *directory, const char *name, int type)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int size = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", directory, name);
+    assert_in_range(size, 1, sizeof(address.sun_path) - 1);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+/* A keeper that nobody knows: it is shown, and not even asked; once it has gone so does its directory. */
+static void test_a_directory_in_use_stays(void **state)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+    for (size_t i = 0; i < CL_COUNT(types); i++) {
+        struct world *world = *state;
+        int fd = listen_at(mkdir_of(world, ID), "k", types[i]);
+        world_again(world);
+        assert_true(run_dir_exists(world, ID));
+        assert_int_equal(list(world).last.state, CLOISTER_SANDBOX_UNKNOWN);
+        assert_int_equal(accept(fd, NULL, NULL), -1);
+        close(fd);
+        world_again(world);
+        assert_false(run_dir_exists(world, ID));
+        assert_int_equal(list(world).count, 0);
+    }
 }
 
 /* The boot before's cookie is swept, too. */
@@ -350,8 +414,11 @@ int main(void)
         CASE(test_everything_else_is_refused),
         CASE(test_orphans_are_removed),
         CASE(test_orphans_of_an_unclean_store),
+        CASE(test_orphans_of_an_unclean_store_in_memory),
         CASE(test_orphans_of_another_store),
         CASE(test_orphans_report),
+        CASE(test_a_failed_sweep_removes_no_directory),
+        CASE(test_a_directory_in_use_stays),
         CASE(test_both_cookies_are_swept),
     };
     return cmocka_run_group_tests_name("core/engine unknown", tests, NULL, NULL);

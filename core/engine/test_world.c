@@ -464,6 +464,13 @@ static void on_opened(void *ctx, const struct cloister_error *err, const struct 
     *(bool *)ctx = true;
 }
 
+static void iso_hold(void *instance, struct cloister_sv plan)
+{
+    struct world *world = instance;
+    world->holds++;
+    snprintf(world->held_plan, sizeof(world->held_plan), "%.*s", CL_SV_ARG(plan));
+}
+
 static void fill_vtables(struct world *world)
 {
     world->isolation_vtable.isolation = (struct cloister_isolation){CLOISTER_INIT(struct cloister_isolation),
@@ -484,7 +491,8 @@ static void fill_vtables(struct world *world)
                                                                     .stdin = iso_write,
                                                                     .stdin_close = iso_close,
                                                                     .cancel = iso_cancel,
-                                                                    .detach = iso_detach};
+                                                                    .detach = iso_detach,
+                                                                    .hold = iso_hold};
     world->persistence_vtable.persistence = fake_persistence;
     instance_init(world, &world->isolation, "main", "isolation 'main' (fake)", &world->isolation_vtable);
     instance_init(world, &world->persistence, "main", "persistence 'main' (fake)", &world->persistence_vtable);

@@ -144,6 +144,7 @@ struct world {
     cloister_op held_get;
     char held_id[64];
     uint32_t get_fails;
+    unsigned global_get_fails; /* so many */
     unsigned puts_power, puts_daemon, removes;
     uint32_t put_fails; /* code; for put_fail_count puts, after put_fail_after */
     unsigned put_fail_after, put_fail_count;
@@ -169,6 +170,8 @@ struct world {
     unsigned adopting, adopting_most;
     uint64_t cookie_seen; /* of the latest destroy */
     char plan_seen[64];
+    char held_plan[64]; /* of the latest hold */
+    unsigned holds;
     uint64_t sweep_cookie_seen;
     const char *orphan; /* what a sweep finds */
     bool sees_all;      /* `control` is granted everything */

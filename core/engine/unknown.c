@@ -18,6 +18,13 @@ static struct cl_backend *choose_backend(struct cl_engine *engine, const struct 
     return backend ? backend : cl_backend_ghost(engine, args->isolation);
 }
 
+/* It may live, and use what its plan names. Without a plan nothing is known of that. */
+static void hold(const struct cl_backend *backend, struct cloister_sv plan)
+{
+    if (!backend->ghost && backend->vtable->hold && plan.size)
+        backend->vtable->hold(backend->instance->self, plan);
+}
+
 void cl_unknown_become(struct cl_sandbox *sandbox, const struct cloister_error *why)
 {
     sandbox->unknown = true;
@@ -25,6 +32,7 @@ void cl_unknown_become(struct cl_sandbox *sandbox, const struct cloister_error *
     sandbox->recovering = sandbox->no_contact = sandbox->uncommitted = false;
     sandbox->held = true; /* nothing is told of it */
     sandbox->made = true; /* perhaps */
+    hold(sandbox->backend, sandbox->plan);
     sandbox->failure = (struct cloister_error)CLOISTER_ERROR_INIT;
     cl_error_copy(&sandbox->failure, why);
     cl_log_error(CL_LOG_WARN, CL_ENGINE_AREA, why, "sandbox %s is unknown and left as it is", sandbox->id);
@@ -54,6 +62,8 @@ int cl_unknown_make(struct cl_engine *engine, const struct cl_unknown *args, con
         cl_sandbox_forget(sandbox);
         return -ENOMEM;
     }
+    if (!sandbox->plan.size)
+        hold(backend, args->unexplained);
     cl_unknown_become(sandbox, why);
     return 0;
 }

@@ -19,6 +19,7 @@ struct cl_unknown {
     struct cloister_sv isolation;
     struct cloister_sv name;
     struct cloister_sv plan;
+    struct cloister_sv unexplained; /* a plan from a record that cannot be read: not for a destroy, to be held only */
     uint64_t cookie;
     struct cl_backend *backend; /* who found it */
 };

@@ -99,6 +99,7 @@ static const struct cl_callback isolation_callbacks[] = {
     WITH(I, snapshot, CLOISTER_ISO_SNAPSHOT),
     ALWAYS(I, cancel),
     ALWAYS(I, detach),
+    OPTIONAL(I, hold),
 };
 #undef I
 

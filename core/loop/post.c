@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one door into the loop for other threads: a list under a lock, and libuv's wake-up, which coalesces. */
+/*
+ * The one door into the loop for other threads: a list under a lock, and libuv's wake-up, which coalesces. The loop's
+ * own thread is awake when it posts, so that costs no system call.
+ */
 #include <errno.h>
+#include <stdbool.h>
 
 #include "core/loop/room.h"
 #include "core/util/mem.h"
@@ -36,9 +40,8 @@ static struct cl_task *next_task(struct cl_loop *loop)
     return task;
 }
 
-static void on_wake(uv_async_t *wake)
+static void serve(struct cl_loop *loop)
 {
-    struct cl_loop *loop = CL_CONTAINER(wake, struct cl_loop, wake);
     pthread_mutex_lock(&loop->lock);
     move_all(&loop->posted, &loop->serving);
     pthread_mutex_unlock(&loop->lock);
@@ -48,6 +51,22 @@ static void on_wake(uv_async_t *wake)
     }
 }
 
+static void on_wake(uv_async_t *wake)
+{
+    serve(CL_CONTAINER(wake, struct cl_loop, wake));
+}
+
+static void on_again(uv_idle_t *again)
+{
+    struct cl_loop *loop = CL_CONTAINER(again, struct cl_loop, again);
+    serve(loop);
+    pthread_mutex_lock(&loop->lock);
+    bool done = cl_list_empty(&loop->posted);
+    pthread_mutex_unlock(&loop->lock);
+    if (done)
+        (void)uv_idle_stop(again);
+}
+
 int cl_loop_posts_init(struct cl_loop *loop)
 {
     cl_list_init(&loop->posted);
@@ -55,13 +74,19 @@ int cl_loop_posts_init(struct cl_loop *loop)
     int result = pthread_mutex_init(&loop->lock, NULL);
     if (result)
         return -result;
-    return uv_async_init(&loop->uv, &loop->wake, on_wake);
+    result = uv_async_init(&loop->uv, &loop->wake, on_wake);
+    if (result < 0)
+        return result;
+    (void)uv_idle_init(&loop->uv, &loop->again); /* never fails */
+    uv_unref((uv_handle_t *)&loop->again);
+    return 0;
 }
 
 void cl_loop_posts_close(struct cl_loop *loop)
 {
     assert(cl_list_empty(&loop->posted) && cl_list_empty(&loop->serving));
     uv_close((uv_handle_t *)&loop->wake, NULL);
+    uv_close((uv_handle_t *)&loop->again, NULL);
 }
 
 void cl_task_init(struct cl_task *task, cloister_fn fn, void *ctx)
@@ -77,7 +102,10 @@ void cl_task_defer(struct cl_loop *loop, struct cl_task *task)
     if (cl_list_empty(&task->node))
         cl_list_append(&loop->posted, &task->node);
     pthread_mutex_unlock(&loop->lock);
-    (void)uv_async_send(&loop->wake);
+    if (cl_loop_on_thread(loop))
+        (void)uv_idle_start(&loop->again, on_again);
+    else
+        (void)uv_async_send(&loop->wake);
 }
 
 void cl_task_revoke(struct cl_loop *loop, struct cl_task *task)

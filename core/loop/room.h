@@ -14,7 +14,8 @@
 
 struct cl_loop {
     uv_loop_t uv;
-    uv_async_t wake;
+    uv_async_t wake; /* for other threads */
+    uv_idle_t again; /* our own thread has posted: runs at the beginning of the next turn, which then does not wait */
     pthread_t thread;
     struct cl_list signals;
     size_t handles;        /* watches, timers and queues whose closed callback has not run */
@@ -27,7 +28,7 @@ struct cl_loop {
 };
 
 int cl_loop_posts_init(struct cl_loop *loop);
-/* Closes the waking handle; asserts that nothing is posted. */
+/* Closes the waking handles; asserts that nothing is posted. */
 void cl_loop_posts_close(struct cl_loop *loop);
 
 void cl_loop_signals_close(struct cl_loop *loop);

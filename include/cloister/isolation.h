@@ -271,6 +271,13 @@ struct cloister_isolation {
     void (*cancel)(void *instance, cloister_op op); /* mandatory */
     /* Closes every descriptor to running sandboxes; all of them run on. Before destroy(instance). Mandatory. */
     void (*detach)(void *instance);
+    /* There is a sandbox of this plan that nobody can explain (its record is damaged, newer, or another daemon's),
+     * which is left alone: what the plan names, like a range of ids, may be in use and is given to no other sandbox
+     * until a destroy by force of it has completed. Sync, no other effect. Once per such sandbox, before creates are
+     * admitted; of a record that is read late, when it has been read. The blob is borrowed for the call and may be of
+     * another version or plugin: what cannot be read is ignored. Nothing can be held for a sandbox whose plan the store
+     * has lost. Optional. Since 0.2. */
+    void (*hold)(void *instance, struct cloister_sv plan);
 };
 
 /* Upcalls. */

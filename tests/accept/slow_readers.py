@@ -63,7 +63,8 @@ def serve_others(daemon, name, stop, served):
     with daemon.client() as client:
         while not stop.is_set():
             client.call("list")
-            client.call("exec", specs.execute(client.call("inspect", {"name": name})["id"], ["true"]))
+            made = client.call("exec", specs.execute(client.call("inspect", {"name": name})["id"], ["true"]))
+            client.call("wait", {"name": name, "process": made["process"]})  # an exit that nobody has waited for is kept
             served.append(1)
 
 

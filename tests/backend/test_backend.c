@@ -439,26 +439,62 @@ static void test_limits_and_oom(void **state)
     house_destroy(s);
 }
 
-/* A daemon that dies leaves a running sandbox; the next one finds it by its cookie, another's it never touches. */
+static pid_t parent_of(int pid)
+{
+    char path[64], *text;
+    const char *at;
+    pid_t parent;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    text = bed_read(path);
+    at = strstr(text, "PPid:");
+    parent = at ? (pid_t)strtol(at + 5, NULL, 10) : 0;
+    free(text);
+    assert_true(parent > 1);
+    return parent;
+}
+
+static bool was_told(const char *orphan)
+{
+    for (unsigned i = 0; i < bed.orphan_count; i++)
+        if (strcmp(bed.orphans[i], orphan) == 0)
+            return true;
+    return false;
+}
+
+/* A daemon that dies leaves a running sandbox; the next one finds it by its cookie, another's, or one that does
+ * not say whose it is, it tells and never touches. */
 static void test_sweep(void **state)
 {
     struct bed_sandbox *s = house_prepare(ID_A, "/bin/sleep 100"), *t = house_prepare(ID_B, "/bin/sleep 100");
     struct cloister_iso_sweep_args sweep = {CLOISTER_INIT(struct cloister_iso_sweep_args)};
     struct cloister_sv known = {ID_B, 16};
     struct bed_outcome out;
+    pid_t keeper;
 
     house_create(s, &out);
+    keeper = parent_of(out.result.pid);
     house_create(t, &out);
     bed_restart();
     sweep.run_dir = (struct cloister_sv){bed.run, strlen(bed.run)};
     sweep.cookie = 0x1234567800000000ull;
     bed.iso->sweep(bed.instance, &sweep, bed_op(&out));
     bed_wait(&out);
-    assert_int_equal(bed.orphan_count, 0);
+    assert_int_equal(bed.orphan_count, 2);
+    assert_true(was_told(ID_A " keeper 0") && was_told(ID_B " keeper 0"));
     assert_int_equal(bed_run_count(), 2);
     sweep.cookie = bed.cookie;
     sweep.known = &known;
     sweep.known_count = 1;
+    bed.orphan_count = 0;
+    assert_int_equal(kill(keeper, SIGSTOP), 0);
+    bed.iso->sweep(bed.instance, &sweep, bed_op(&out));
+    bed_wait(&out);
+    assert_int_equal(bed.orphan_count, 1);
+    assert_string_equal(bed.orphans[0], ID_A " keeper 0");
+    assert_int_equal(bed_run_count(), 2);
+    assert_int_equal(kill(keeper, SIGCONT), 0);
+    bed.orphan_count = 0;
     bed.iso->sweep(bed.instance, &sweep, bed_op(&out));
     bed_wait(&out);
     assert_int_equal(out.err.code, 0);

@@ -228,6 +228,8 @@ static int connect_as_daemon(struct bed_sandbox *s)
     assert_int_equal(connect(sock, (struct sockaddr *)&address, sizeof(address)), 0);
     cl_wire_init(&hello, CL_WIRE_HELLO, 1);
     hello.version = CL_WIRE_VERSION;
+    hello.cookie = s->which.cookie;
+    memcpy(hello.id, s->id, 16);
     assert_int_equal(cl_wire_send(sock, &hello, NULL, 0), 0);
     assert_int_equal(poll(&ready, 1, 5000), 1);
     assert_int_equal(cl_wire_recv(sock, &packet), 0);
@@ -277,6 +279,28 @@ static void test_stopped_keeper(void **state)
         bed_adopt(s, 20, &out, &inventory);
         assert_int_equal(out.err.code, CLOISTER_NO_CONTACT);
     }
+    house_destroy(s);
+}
+
+/* Asked again while the keeper stands still: that call ends without an answer, which comes when nobody waits for it. */
+static void test_answer_too_late(void **state)
+{
+    struct bed_sandbox *s = create(ID_A, "/bin/sleep 100");
+    pid_t number = keeper_of(s);
+    struct bed_inventory inventory;
+    struct bed_outcome out;
+
+    bed_restart();
+    house_adopt(s, &inventory);
+    assert_int_equal(kill(number, SIGSTOP), 0);
+    bed_adopt(s, 100, &out, &inventory);
+    assert_int_equal(out.err.code, CLOISTER_NO_CONTACT);
+    assert_int_equal(kill(number, SIGCONT), 0);
+    bed_turns(200);
+    house_adopt(s, &inventory);
+    assert_int_equal(inventory.fate, CLOISTER_FATE_ALIVE);
+    bed_exec(s, 5006, "/bin/sh -c|exit 8", -1, &out);
+    assert_int_equal(bed_exit_of(5006).value, 8);
     house_destroy(s);
 }
 
@@ -386,13 +410,50 @@ static void test_report_only(void **state)
     house_destroy(s);
 }
 
+/* The engine knows of a sandbox that it does not take over: its ids are in use all the same, until it is destroyed.
+ * What is no plan holds nothing. */
+static void test_hold(void **state)
+{
+    static const char *const bad[] = {
+        "", "x", "{}",
+        "{\"v\":1,\"cgroup_root\":\"/cloister\",\"cgroup\":\"cl-01234567-abc\",\"ids\":[2000000,65536]}"};
+    struct bed_sandbox *s = create(ID_A, "/bin/sleep 100"), *t = house_prepare(ID_B, "/bin/true");
+    struct bed_outcome out;
+
+    bed_restart();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        bed.iso->hold(bed.instance, (struct cloister_sv){bad[i], strlen(bad[i])});
+    assert_int_equal(bed_plan(t, &out), 0);
+    assert_non_null(strstr(t->blob, "[2000000,65536]"));
+    bed_restart();
+    bed.iso->hold(bed.instance, s->which.plan);
+    bed.iso->hold(bed.instance, s->which.plan);
+    assert_int_equal(bed_plan(t, &out), 0);
+    assert_non_null(strstr(t->blob, "[2065536,65536]"));
+    house_destroy(s);
+    house_free(t);
+    t = house_prepare("ccccccccccccccc2", "/bin/true");
+    assert_int_equal(bed_plan(t, &out), 0);
+    assert_non_null(strstr(t->blob, "[2000000,65536]"));
+    house_free(t);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        HOUSE_TEST(test_alive),   HOUSE_TEST(test_blocked_and_stopped), HOUSE_TEST(test_off_and_reused_number),
-        HOUSE_TEST(test_foreign), HOUSE_TEST(test_no_contact),          HOUSE_TEST(test_stopped_keeper),
-        HOUSE_TEST(test_cancel),  HOUSE_TEST(test_spec_unusable),       HOUSE_TEST(test_destroy_without_plan),
-        HOUSE_TEST(test_ranges),  HOUSE_TEST(test_report_only),
+        HOUSE_TEST(test_alive),
+        HOUSE_TEST(test_blocked_and_stopped),
+        HOUSE_TEST(test_off_and_reused_number),
+        HOUSE_TEST(test_foreign),
+        HOUSE_TEST(test_no_contact),
+        HOUSE_TEST(test_stopped_keeper),
+        HOUSE_TEST(test_cancel),
+        HOUSE_TEST(test_spec_unusable),
+        HOUSE_TEST(test_destroy_without_plan),
+        HOUSE_TEST(test_hold),
+        HOUSE_TEST(test_ranges),
+        HOUSE_TEST(test_report_only),
+        HOUSE_TEST(test_answer_too_late),
     };
 
     return house_main(argc, argv, tests, sizeof(tests) / sizeof(*tests), NULL);

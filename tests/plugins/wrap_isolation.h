@@ -85,6 +85,14 @@ static inline void wrap_detach(void *instance)
     wrap->next->detach(wrap->next_instance);
 }
 
+static inline void wrap_hold(void *instance, struct cloister_sv plan)
+{
+    const struct wrap *wrap = instance;
+
+    if (CLOISTER_HAS(wrap->next, hold) && wrap->next->hold)
+        wrap->next->hold(wrap->next_instance, plan);
+}
+
 #define WRAP_SLOTS                                                           \
     WRAP_SLOT(sandbox_create, cloister_iso_create_args, wrap_drop_create)    \
     WRAP_SLOT(sandbox_destroy, cloister_iso_destroy_args, wrap_drop_nothing) \
@@ -109,7 +117,7 @@ static inline void wrap_detach(void *instance)
             .container_kill = container_kill_call, .exec = exec_call, .signal = signal_call, .release = release_call, \
             .describe = describe_call, .sweep = sweep_call, .adopt = adopt_call, .stdin = stdin_call,                 \
             .stdin_close = stdin_close_call, .attach = attach_call, .attach_policy = attach_policy_call,              \
-            .cancel = on_cancel, .detach = wrap_detach,                                                               \
+            .cancel = on_cancel, .detach = wrap_detach, .hold = wrap_hold,                                            \
     }
 
 #endif

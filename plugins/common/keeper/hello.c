@@ -133,13 +133,23 @@ void cl_hello_accept(struct cl_sandbox *sandbox)
     sandbox->stranger[0] = cl_steal_fd(&sock);
 }
 
-/* A daemon that has died since we last looked is no reason to refuse the next one. */
+static int is_ours(const struct cl_sandbox *sandbox, const struct cl_wire_hello *hello)
+{
+    return hello->cookie == sandbox->cookie && strncmp(hello->id, sandbox->id, CL_WIRE_ID_SIZE) == 0;
+}
+
+/* Who does not know our cookie and id learns them, and is nobody: a sweep, or another instance's daemon.
+ * A daemon that has died since we last looked is no reason to refuse the next one. */
 static void answer_stranger(struct cl_sandbox *sandbox, int *sock, const struct cl_wire_hello *hello)
 {
     uint32_t version = common_version(hello);
 
     if (version == 0) {
         reply(sandbox, *sock, hello->head.serial, 0, -EPROTO, "version");
+        return;
+    }
+    if (!is_ours(sandbox, hello)) {
+        reply(sandbox, *sock, hello->head.serial, version, -EPERM, "ready");
         return;
     }
     if (cl_control_alive(sandbox)) {

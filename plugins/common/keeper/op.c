@@ -129,8 +129,9 @@ static void finish_running(struct cl_sandbox *sandbox, struct cl_op *op)
 /*
  * Has it execed? The kernel clears PF_FORKNOEXEC in execve, past the point of no return; /proc shows the flag of a
  * zombie too. So a filter that kills us in execve is told apart from a program that died at once of the same signal.
+ * 1, 0 (or it is gone); a negative errno: it cannot be told, and the operation has failed.
  */
-static int has_execed(const struct cl_sandbox *sandbox, const struct cl_op *op, pid_t pid)
+static int has_execed(const struct cl_sandbox *sandbox, struct cl_op *op, pid_t pid)
 {
     char path[32];
     char text[1024];
@@ -139,7 +140,13 @@ static int has_execed(const struct cl_sandbox *sandbox, const struct cl_op *op, 
     if (op->paused)
         return 1;
     snprintf(path, sizeof(path), "%d/stat", pid);
-    if (cl_procfs_read(sandbox->proc, path, text, sizeof(text)) <= 0)
+    ssize_t n = cl_procfs_read(sandbox->proc, path, text, sizeof(text));
+
+    if (n < 0 && n != -ENOENT && n != -ESRCH) {
+        cl_op_fail(op, (int)-n, "exec", "see whether it runs");
+        return (int)n;
+    }
+    if (n <= 0)
         return 0;
     const char *rest = strrchr(text, ')');
 
@@ -273,6 +280,9 @@ static void drain(struct cl_sandbox *sandbox, struct cl_op *op)
 
     while (!op->eof && (r = cl_report_recv(op->sock, &report, fds)) != -EAGAIN) {
         if (r < 0) {
+            /* Without its report (we may have had no room for its descriptor) a process would wait for us for ever. */
+            if (r != -EPIPE)
+                cl_op_fail(op, -r, "report", "the word of the new process did not arrive");
             op->eof = 1;
             break;
         }
@@ -286,7 +296,7 @@ void cl_op_settle(struct cl_sandbox *sandbox, struct cl_op *op)
 {
     if (!op->eof)
         return;
-    if (op->error == 0 && op->child > 0 && has_execed(sandbox, op, op->child)) {
+    if (op->error == 0 && op->child > 0 && has_execed(sandbox, op, op->child) == 1) {
         finish_running(sandbox, op);
         return;
     }
@@ -340,7 +350,7 @@ int cl_op_child_died(struct cl_sandbox *sandbox, pid_t pid, int code, int status
         op = op->next;
     if (op == NULL)
         return 1;
-    int ran = has_execed(sandbox, op, pid);
+    int ran = has_execed(sandbox, op, pid) == 1;
 
     drain(sandbox, op);
     ran = ran || op->paused;

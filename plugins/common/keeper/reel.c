@@ -8,9 +8,13 @@
  *
  *   pace         the process may write up to         kept from
  *   BLOCK reader fastest + W                         the slowest reader, but not below fastest - W
+ *                                                    (own BLOCK: so too what nobody has had)
  *   own BLOCK    what readers have had + W           the slowest reader (there may be DROP ones), not below that - W
  *   own DROP     anywhere                            end - W (with a BLOCK reader also that, if it is lower)
  *   own DISCARD  anywhere                            end; while there is a DROP reader, the slowest, not below end - W
+ *
+ * Had is what some reader was given, from the oldest byte on without a gap: one that begins at the end has had nothing
+ * of what lies before.
  *
  * A page is written once, from its first byte to its last: sendfile hands out the page itself.
  */
@@ -25,7 +29,10 @@
 #include "common/keeper/fd.h"
 
 #define TURN (256u << 10)
+#define PIPE_SIZE TURN          /* of a fast writer's pipe; what is in it counts as the process's memory, so not more */
+#define RUSH 8u                 /* turns in a row that found the pipe full */
 #define PUNCH_LEAST (64u << 10) /* punching page by page would cost more than the memory is worth */
+#define PUNCH_RUNNING (TURN / 2) /* while bytes come in, the rest is given back soon anyway */
 #define BUSY_AGAIN_NS 10000000u
 
 #define LOAD(member) __atomic_load_n(&(member), __ATOMIC_RELAXED)
@@ -59,22 +66,67 @@ struct readers {
     uint64_t slowest; /* of all; UINT64_MAX = none */
 };
 
+/* From where to where a slot's reader, perhaps gone by now, was given bytes; false: nowhere, or it is changing hands.
+ */
+static int given(const struct cl_reel *reel, const struct cl_tape_slot *slot, uint64_t *ret_from, uint64_t *ret_to)
+{
+    uint64_t first = __atomic_load_n(&slot->first, __ATOMIC_ACQUIRE);
+    uint64_t cursor = __atomic_load_n(&slot->cursor, __ATOMIC_ACQUIRE);
+
+    if (LOAD(slot->fd) != reel->fd || cursor >> CL_TAPE_SHIFT != reel->fd || LOAD(slot->first) != first)
+        return 0;
+    *ret_from = first;
+    *ret_to = least(cursor & CL_TAPE_POSITION_MASK, reel->end);
+    return *ret_from < *ret_to;
+}
+
+/* The end of what was given from that byte on, without a gap. */
+static uint64_t given_to(const struct cl_reel *reel, uint64_t position)
+{
+    uint64_t from, to, before;
+
+    do {
+        before = position;
+        for (uint32_t i = 0; i < CL_TAPE_SLOTS; i++)
+            if (given(reel, &reel->capture->head->slot[i], &from, &to) && from <= position)
+                position = most(position, to);
+    } while (position != before);
+    return position;
+}
+
+/* How many of these bytes nobody was given. */
+static uint64_t not_given(const struct cl_reel *reel, uint64_t position, uint64_t end)
+{
+    uint64_t count = 0;
+    uint64_t from, to;
+
+    for (position = given_to(reel, position); position < end; position = given_to(reel, position)) {
+        uint64_t next = end;
+
+        for (uint32_t i = 0; i < CL_TAPE_SLOTS; i++)
+            if (given(reel, &reel->capture->head->slot[i], &from, &to) && from > position)
+                next = least(next, from);
+        count += next - position;
+        position = next;
+    }
+    return count;
+}
+
 /* The daemon's words are taken as they come, but never as a position that was not written yet. */
 static struct readers look(struct cl_reel *reel)
 {
     struct readers readers = {.slowest = UINT64_MAX};
 
+    if (reel->capture->head != NULL)
+        reel->had = given_to(reel, most(reel->had, reel->start));
     for (uint32_t i = 0; i < CL_TAPE_SLOTS && reel->capture->head != NULL; i++) {
         struct cl_tape_slot *slot = &reel->capture->head->slot[i];
         uint32_t state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
         uint64_t cursor = LOAD(slot->cursor);
 
-        if (LOAD(slot->fd) != reel->fd || cursor >> CL_TAPE_SHIFT != reel->fd)
+        if (state == CL_TAPE_SLOT_FREE || LOAD(slot->fd) != reel->fd || cursor >> CL_TAPE_SHIFT != reel->fd)
             continue;
         cursor = least(cursor & CL_TAPE_POSITION_MASK, reel->end);
-        reel->had = most(reel->had, cursor); /* also of a reader that has just gone */
-        if (state == CL_TAPE_SLOT_FREE)
-            continue;
         readers.slowest = least(readers.slowest, cursor);
         if (state == CL_TAPE_SLOT_BLOCK || cl_capture_is_left(reel->capture->tapes, slot)) {
             readers.block = 1;
@@ -111,7 +163,8 @@ static uint64_t keep_from(const struct cl_reel *reel, const struct readers *read
     uint64_t keep;
 
     if (readers->block) {
-        keep = most(readers->slowest, less(readers->fastest, window_of(reel)));
+        keep = reel->policy == CL_TAPE_BLOCK ? least(readers->slowest, reel->had) : readers->slowest;
+        keep = most(keep, less(readers->fastest, window_of(reel)));
         return reel->policy == CL_TAPE_DROP ? least(keep, newest) : keep;
     }
     if (reel->policy == CL_TAPE_BLOCK)
@@ -171,21 +224,26 @@ static void move_start(struct cl_reel *reel, uint64_t start)
 {
     if (start <= reel->start)
         return;
-    reel->lost += less(start, most(reel->start, reel->had));
+    reel->lost += not_given(reel, most(reel->start, reel->had), start);
     reel->start = start;
     STORE(reel->tape->lost, reel->lost);
     STORE(reel->tape->start, start);
     fence();
 }
 
-void cl_reel_trim(struct cl_reel *reel)
+static void trim(struct cl_reel *reel, uint64_t at_least)
 {
     if (reel->tape == NULL)
         return;
     struct readers readers = look(reel);
 
     move_start(reel, least(keep_from(reel, &readers), reel->end));
-    punch(reel, reel->owed ? 0 : PUNCH_LEAST);
+    punch(reel, reel->owed ? 0 : at_least);
+}
+
+void cl_reel_trim(struct cl_reel *reel)
+{
+    trim(reel, PUNCH_LEAST);
 }
 
 void cl_reel_drop(struct cl_reel *reel, uint64_t start)
@@ -293,7 +351,7 @@ static ssize_t record(struct cl_reel *reel, uint64_t size)
         reel->end += (uint64_t)n;
         STORE(reel->tape->end, reel->end);
         account(reel);
-        cl_reel_trim(reel);
+        trim(reel, PUNCH_RUNNING);
     }
     return n < 0 ? -errno : n;
 }
@@ -318,6 +376,21 @@ static int after(struct cl_reel *reel, ssize_t n)
     return 1;
 }
 
+/* A pipe that is full puts its writer to sleep: by default once per 64 KiB, which costs more than the copying. Whoever
+ * keeps filling it gets a bigger one; where that is refused it stays as it is. */
+static void grow_if_rushed(struct cl_reel *reel, uint64_t taken)
+{
+    reel->rush = taken >= reel->capacity ? reel->rush + 1 : 0;
+    if (reel->rush != RUSH || reel->pipe < 0)
+        return;
+    int size = fcntl(reel->pipe, F_GETPIPE_SZ); /* its writer may have made it bigger */
+
+    if (size >= 0 && (uint32_t)size < PIPE_SIZE)
+        size = fcntl(reel->pipe, F_SETPIPE_SZ, PIPE_SIZE);
+    if (size > 0)
+        reel->capacity = (uint64_t)size;
+}
+
 void cl_reel_turn(struct cl_reel *reel)
 {
     uint64_t before = reel->end;
@@ -336,6 +409,7 @@ void cl_reel_turn(struct cl_reel *reel)
             break;
         left -= n > 0 ? (uint64_t)n : 0;
     }
+    grow_if_rushed(reel, TURN - left);
     if (reel->end == before)
         return;
     reel->heard_ns = cl_now();

@@ -36,15 +36,25 @@ void cl_sandbox_connect(struct cl_sandbox *sandbox, int sock, uint32_t version)
     cl_tapes_connect(&sandbox->tapes);
 }
 
+/* The daemon has closed its end, or is dead. */
+static int hung_up(int control)
+{
+    struct pollfd look = {.fd = control};
+
+    return poll(&look, 1, 0) == 1 && (look.revents & (POLLHUP | POLLERR));
+}
+
 void cl_sandbox_lose(struct cl_sandbox *sandbox)
 {
+    int alive = !hung_up(sandbox->control);
+
     cl_drop_fd(&sandbox->control);
     cl_out_clear(&sandbox->out);
     for (uint32_t i = 0; i < sandbox->staged_count; i++)
         close(sandbox->staged[i]);
     sandbox->staged_count = 0;
     cl_ops_lose(sandbox);
-    cl_tapes_lose(&sandbox->tapes);
+    cl_tapes_lose(&sandbox->tapes, alive);
 }
 
 /*

@@ -18,10 +18,12 @@
  * punches nothing yet (it looks again when woken, or 10 ms later). The daemon: busy = 1, fence, and if cursor < start
  * it sets the cursor to start and counts the difference in `lost`; sendfile; busy = 0, fence, kicks if starved. A
  * slot's owner is the era (the count of control connections) in which it was made. When a control connection is lost
- * the keeper clears `busy` and `hungry` of all slots. Slots of an older era are *left behind*: readers standing still.
+ * the keeper clears `hungry` of all slots, and `busy` once that daemon cannot be sending any more: it has closed its
+ * end, or the next one connects. Slots of an older era are *left behind*: readers standing still.
  * A daemon resumes one by exchanging (compare and swap) `owner`, old era for its own, and writes the rest afterwards;
- * the keeper gives one up by exchanging `owner` for 0, then state = FREE. A slot that is given up keeps fd and cursor:
- * the keeper learns from them how far somebody has read.
+ * the keeper gives one up by exchanging `owner` for 0, then state = FREE. A slot that is given up keeps fd, first and
+ * cursor: the keeper learns from them what somebody has read. While a slot is taken `first` is UINT64_MAX, no byte's
+ * number, from before the cursor changes until after.
  */
 #ifndef CL_KEEPER_TAPE_H
 #define CL_KEEPER_TAPE_H
@@ -70,7 +72,9 @@ struct cl_tape_slot {
     uint32_t owner; /* era */
     uint32_t busy;
     uint32_t hungry;
-    uint32_t reserved[7];
+    uint32_t reserved32;
+    uint64_t first; /* number of the first byte given here: a reader has had those from it to the cursor */
+    uint32_t reserved[4];
 };
 _Static_assert(sizeof(struct cl_tape_slot) == 64, "a reader is a cache line");
 

@@ -83,13 +83,21 @@ static void look_all(struct cl_tapes *tapes)
             cl_reel_look(&capture->reel[i]);
 }
 
+static void calm(struct cl_capture *capture)
+{
+    for (uint32_t i = 0; i < CL_TAPE_SLOTS; i++)
+        STORE(capture->head->slot[i].busy, 0);
+}
+
 void cl_tapes_connect(struct cl_tapes *tapes)
 {
     tapes->connected = 1;
     tapes->era++;
     for (struct cl_capture *capture = tapes->first; capture != NULL; capture = capture->next)
-        if (capture->head != NULL)
+        if (capture->head != NULL) {
             STORE(capture->head->era, tapes->era);
+            calm(capture);
+        }
 }
 
 static void leave(struct cl_capture *capture, uint64_t now)
@@ -97,7 +105,6 @@ static void leave(struct cl_capture *capture, uint64_t now)
     for (uint32_t i = 0; i < CL_TAPE_SLOTS; i++) {
         struct cl_tape_slot *slot = &capture->head->slot[i];
 
-        STORE(slot->busy, 0);
         STORE(slot->hungry, 0);
         if (capture->left_ns[i] == 0 && __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) != CL_TAPE_SLOT_FREE)
             capture->left_ns[i] = now;
@@ -107,8 +114,8 @@ static void leave(struct cl_capture *capture, uint64_t now)
 }
 
 /* The kernel closes a dead process's sockets when its last thread has left its last system call: no sendfile of its is
- * under way any more. */
-void cl_tapes_lose(struct cl_tapes *tapes)
+ * under way any more. One that lives may be sending still; the next daemon connects only when it is dead. */
+void cl_tapes_lose(struct cl_tapes *tapes, int alive)
 {
     uint64_t now = cl_now();
 
@@ -117,6 +124,8 @@ void cl_tapes_lose(struct cl_tapes *tapes)
             continue;
         cl_capture_forget(capture, 0, 0); /* what it had resumed counts from now */
         leave(capture, now);
+        if (!alive)
+            calm(capture);
     }
     tapes->connected = 0;
     look_all(tapes);

@@ -27,7 +27,8 @@ struct cl_reel {
     uint64_t end, start, lost;
     uint64_t window;
     uint64_t capacity; /* of the pipe */
-    uint64_t had;      /* how far any reader has come */
+    uint32_t rush;     /* turns in a row that found it full */
+    uint64_t had;      /* how far readers have had every byte, or it is gone */
     uint64_t punched;  /* whole pages below it are given back */
     uint64_t held;     /* bytes of memory */
     uint64_t heard_ns; /* when the pipe last gave something */
@@ -70,7 +71,9 @@ struct cl_tapes {
 int cl_tapes_init(struct cl_tapes *tapes, int null);
 int cl_tapes_eventfds(struct cl_tapes *tapes); /* makes them, once */
 void cl_tapes_connect(struct cl_tapes *tapes);
-void cl_tapes_lose(struct cl_tapes *tapes);   /* the connection is gone: its readers stand still from now on */
+/* The connection is gone: its readers stand still from now on. alive: the daemon still has its end, so one may be in
+ * the middle of sending. */
+void cl_tapes_lose(struct cl_tapes *tapes, int alive);
 void cl_tapes_serve(struct cl_tapes *tapes);  /* the epoll descriptor is readable: a bounded turn for each ready pipe */
 void cl_tapes_kicked(struct cl_tapes *tapes); /* the daemon says that cursors have moved */
 void cl_tapes_due(struct cl_tapes *tapes);    /* after due_ns */

@@ -95,6 +95,8 @@ void bed_say_hello(const struct bed *bed, int sock, uint32_t version, uint64_t r
 
     cl_wire_init_at(&hello, CL_WIRE_HELLO, 9, version);
     hello.version = version;
+    hello.cookie = 0xabcdef;
+    memcpy(hello.id, "0123456789abcdef", 17);
     hello.resume_ns = resume_ns;
     hello.tape_max = bed->tape_max;
     assert_int_equal(cl_wire_send(sock, &hello, NULL, 0), 0);

@@ -379,6 +379,62 @@ static void test_one_daemon(void **state)
     assert_int_equal(bed_processes(bed), 1);
 }
 
+static void expect_closed(int sock)
+{
+    struct pollfd look = {.fd = sock};
+
+    assert_int_equal(poll(&look, 1, 5000), 1);
+    assert_true(look.revents & POLLHUP);
+    close(sock);
+}
+
+/* Whoever does not say our cookie and id learns them, and nothing else: the daemon's place stays free. */
+static void test_foreign(void **state)
+{
+    struct bed *bed = *state;
+    static const struct {
+        uint64_t cookie;
+        const char *id;
+    } cases[] = {{0, ""}, {0xabcdee, "0123456789abcdef"}, {0xabcdef, "0123456789abcdee"}, {0xabcdef, ""}};
+
+    close(bed->sock);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct cl_wire_hello hello;
+        int sock = bed_dial(bed);
+
+        cl_wire_init(&hello, CL_WIRE_HELLO, 9);
+        hello.version = CL_WIRE_VERSION;
+        hello.cookie = cases[i].cookie;
+        memcpy(hello.id, cases[i].id, strlen(cases[i].id));
+        hello.resume_ns = 1;
+        assert_int_equal(cl_wire_send(sock, &hello, NULL, 0), 0);
+        hello = bed_hear_hello(sock, CL_WIRE_VERSION);
+        assert_int_equal(hello.os_errno, EPERM);
+        assert_int_equal(hello.era, 1);
+        expect_closed(sock);
+    }
+    assert_int_equal(bed_connect(bed, CL_WIRE_VERSION, 0, &bed->sock).era, 2);
+}
+
+/* A connection that the keeper gives up says nothing of a daemon that lives and may be sending just now. */
+static void test_given_up(void **state)
+{
+    struct bed *bed = *state;
+
+    tape_exec(bed, 1, 10, "exec yes", CL_TAPE_BLOCK, 64 << 10, 0);
+    struct tape tape = tape_open(bed, 10);
+    uint32_t slot = reader_new(&tape, 1, CL_TAPE_SLOT_BLOCK, 0);
+
+    TAPE_STORE(tape.head->slot[slot].busy, 1);
+    assert_int_equal(send(bed->sock, "nonsense", 8, 0), 8);
+    expect_closed(bed->sock);
+    usleep(50000);
+    assert_int_equal(TAPE_LOAD(tape.head->slot[slot].busy), 1);
+    assert_int_equal(bed_connect(bed, CL_WIRE_VERSION, 0, &bed->sock).os_errno, 0);
+    assert_int_equal(TAPE_LOAD(tape.head->slot[slot].busy), 0);
+    tape_close(&tape);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +445,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_list, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_older_daemon, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_one_daemon, open_bed, close_bed),
+        cmocka_unit_test_setup_teardown(test_foreign, open_bed, close_bed),
+        cmocka_unit_test_setup_teardown(test_given_up, open_bed, close_bed),
     };
 
     program = argc > 1 ? argv[1] : "";

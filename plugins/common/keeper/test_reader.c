@@ -78,7 +78,9 @@ uint32_t reader_new(struct tape *tape, uint32_t fd, uint32_t state, uint64_t pos
     TAPE_STORE(slot->lost, 0);
     TAPE_STORE(slot->fd, fd);
     TAPE_STORE(slot->owner, TAPE_LOAD(tape->head->era));
+    TAPE_STORE(slot->first, UINT64_MAX);
     TAPE_STORE(slot->cursor, (uint64_t)fd << CL_TAPE_SHIFT | position);
+    TAPE_STORE(slot->first, position);
     TAPE_STORE(slot->state, state);
     return i;
 }

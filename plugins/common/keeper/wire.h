@@ -100,9 +100,10 @@ struct cl_wire_head {
  * SOCK_SEQPACKET socket (`<run>/<id>/k`; the keeper listens on it, so that SO_PEERPIDFD of a later connection is the
  * keeper), then the cgroup.procs files, open for writing, of the `keepers` group of every hierarchy, into which the
  * keeper moves itself. Keeper to plugin: the same struct with `os_errno` and `step`; 0 = ready. A later connection to
- * the listening socket sends HELLO with cookie 0, empty id and no descriptors ("who are you?"), gets cookie and id, and
- * becomes the control connection if there is none (else os_errno is EBUSY with cookie and id still filled, and the
- * connection is closed).
+ * the listening socket sends HELLO with the keeper's own cookie and id and no descriptors, and becomes the control
+ * connection if there is none (else os_errno is EBUSY). With any other cookie or id (0 and empty: "who are you?")
+ * os_errno is EPERM. Where it is not 0 cookie and id are still filled, nothing has changed, and the connection is
+ * closed. (Until version 2 whoever asked became the control connection.)
  */
 #define CL_WIRE_HELLO_LISTENER 1u
 struct cl_wire_hello {
@@ -114,7 +115,7 @@ struct cl_wire_hello {
     uint32_t pid; /* the keeper's, in its own pid namespace: 1 */
     char id[CL_WIRE_ID_SIZE + 7];
     char step[CL_WIRE_STEP_MAX]; /* "version", "listen", "join-cgroup", "procfs", "ready" */
-    /* since 3; plugin to keeper, also with cookie 0; 0 = as it is (at first 60 s, 32 MiB) */
+    /* since 3; plugin to keeper; 0 = as it is (at first 60 s, 32 MiB) */
     uint64_t resume_ns; /* how long a reader that a dead daemon left behind counts */
     uint64_t tape_max;  /* what all tapes of the sandbox may hold together */
     /* keeper to plugin */

@@ -164,6 +164,10 @@ static int serve(struct request *request, int *ret_code)
         return 1;
     }
     r = answer(request, pid < 0 ? pid : 0, pid < 0 ? step : "forked", pid < 0 ? 0 : pid, pidfd);
+    if (r < 0 && pid > 0) { /* no memory for the message: the daemon learns of none that lives */
+        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+        r = answer(request, r, "forked", 0, -1);
+    }
     close_fds(request);
     return r;
 }

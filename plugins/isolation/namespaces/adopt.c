@@ -40,7 +40,8 @@ struct adopt {
     struct ns_filter *filter;
     struct cloister_error compile_err;
 
-    bool known; /* by us, before: its connection is there */
+    bool known;       /* by us, before: its connection is there, and stays when this ends */
+    uint64_t listing; /* serial of the last LIST */
     uint32_t listed;
     struct ns_inventory inventory;
 };
@@ -182,8 +183,9 @@ static void ask_list(struct adopt *adopt)
     cl_wire_init(&message, ns_conn_knows(&sandbox->conn, CL_WIRE_LIST) ? CL_WIRE_LIST : CL_WIRE_STATUS, 0);
     host->loop->timer_set(adopt->timer, adopt->limit, 0);
     ns_halt_before(adopt->base.instance, NS_STEP_adopt_list);
-    if (ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, listed, adopt) == 0)
-        listed(adopt, NULL, EPIPE);
+    adopt->listing = ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, listed, adopt);
+    if (adopt->listing == 0)
+        listed(adopt, NULL, ENOMEM);
 }
 
 /* --- connection --- */
@@ -211,7 +213,18 @@ static bool is_ours(const struct adopt *adopt, const struct cl_wire_hello *hello
     return hello->cookie == adopt->sandbox->cookie && strncmp(hello->id, adopt->sandbox->id, sizeof(hello->id)) == 0;
 }
 
-/* An old keeper does not even answer a message of today's size: then it is asked again in its own words. */
+/* An old keeper closes the connection at a message of today's size: then it is asked again in its own words. Anything
+ * else, like want of memory here, says nothing of it. */
+static void unheard(struct adopt *adopt, int os_errno)
+{
+    bool closed = os_errno == EPIPE;
+
+    ns_sandbox_leave_keeper(adopt->sandbox);
+    if (closed)
+        adopt->version = adopt->version == CL_WIRE_VERSION ? CL_WIRE_VERSION_MIN : CL_WIRE_VERSION;
+    retry_later(adopt, RETRYING, closed && adopt->version != CL_WIRE_VERSION ? 0 : RETRY_NS);
+}
+
 static void other_version(struct adopt *adopt, uint32_t version)
 {
     ns_sandbox_leave_keeper(adopt->sandbox);
@@ -235,9 +248,7 @@ static void greeted(void *ctx, struct cl_packet *answer, int os_errno)
         return;
     ns_halt_after(adopt->base.instance, NS_STEP_adopt_hello);
     if (hello == NULL) {
-        ns_sandbox_leave_keeper(adopt->sandbox);
-        adopt->version = adopt->version == CL_WIRE_VERSION ? CL_WIRE_VERSION_MIN : CL_WIRE_VERSION;
-        retry_later(adopt, RETRYING, adopt->version == CL_WIRE_VERSION ? RETRY_NS : 0);
+        unheard(adopt, os_errno);
     } else if (!is_ours(adopt, hello)) {
         cloister_log(adopt->base.instance->host, CLOISTER_ERROR,
                      "sandbox '%s': the keeper at '%s' is another instance's or another sandbox's: left alone",
@@ -273,7 +284,7 @@ static void greet(struct adopt *adopt)
     host->loop->timer_set(adopt->timer, adopt->limit, 0);
     ns_halt_before(adopt->base.instance, NS_STEP_adopt_hello);
     if (ns_conn_send(&sandbox->conn, &hello, NULL, 0, -1, greeted, adopt) == 0)
-        greeted(adopt, NULL, EPIPE);
+        greeted(adopt, NULL, ENOMEM);
 }
 
 /* [worker] A spec that cannot be compiled does not keep a sandbox from being taken over: only from further execs. */
@@ -342,7 +353,9 @@ static void on_timer(void *ctx)
         return;
     if (adopt->base.cancelled || host->system->now_mono() >= adopt->limit) {
         adopt->stage = CONNECTING; /* an answer on its way is nobody's now */
-        if (!adopt->known)
+        if (adopt->known)
+            ns_conn_forget(&adopt->sandbox->conn, adopt->listing);
+        else
             ns_sandbox_leave_keeper(adopt->sandbox);
         give_up(adopt, 0, "does not answer, or is not free yet");
     } else if (adopt->stage == RETRYING) {
@@ -405,9 +418,7 @@ static int take_new(struct adopt *adopt, const struct ns_reader *r)
     sandbox->state = NS_ADOPTING;
     if (set_container(sandbox, args) < 0)
         return ns_no_memory(r);
-    if (ns_ranges_hold(instance->ranges, sandbox->id, intent.range) == -EEXIST)
-        cloister_log(instance->host, CLOISTER_WARNING, "sandbox '%s': ids from %u on are another sandbox's too",
-                     sandbox->id, intent.range.first);
+    ns_hold_range(instance, sandbox->id, &intent);
     return instance->host->system->run_path(instance->host, args->sandbox.id, "k", sandbox->socket,
                                             sizeof(sandbox->socket), r->err);
 }

@@ -19,6 +19,15 @@ void ns_group_name(uint64_t cookie, struct cloister_sv id, char ret[NS_GROUP_NAM
              (int)(id.size < CLOISTER_ENGINE_ID_SIZE ? id.size : CLOISTER_ENGINE_ID_SIZE), id.data);
 }
 
+const char *ns_group_id(const char *name)
+{
+    size_t before = strlen("cl-01234567-");
+
+    if (strlen(name) != before + CLOISTER_ENGINE_ID_SIZE || strncmp(name, "cl-", 3) != 0 || name[before - 1] != '-')
+        return NULL;
+    return name + before;
+}
+
 char *ns_group_path(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *name, const char *file)
 {
     const char *mount = cgroups->hierarchies->list[hierarchy].mount;

@@ -18,6 +18,8 @@ struct ns_cgroups {
 
 /* "cl-0123abcd-<id>": the first half of the cookie, and the engine id. */
 void ns_group_name(uint64_t cookie, struct cloister_sv id, char ret[NS_GROUP_NAME_MAX]);
+/* The id in such a name; NULL: it is none. */
+const char *ns_group_id(const char *name);
 /* "cl-0123abcd-": what every group of this daemon instance begins with. */
 void ns_group_prefix(uint64_t cookie, char ret[NS_GROUP_NAME_MAX]);
 

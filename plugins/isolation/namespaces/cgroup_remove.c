@@ -169,11 +169,19 @@ static void leave(struct walk *w)
     free(level);
 }
 
+static bool remove_empty(int parent, const char *leaf)
+{
+    return unlinkat(parent, leaf, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
 /* One round over a group and what is below it, the deepest first: kill, remove. True: `leaf` is gone. */
 static bool sweep_tree(int parent, const char *leaf, const struct ns_cgroups *cgroups, uint64_t until)
 {
     struct walk w = {.cgroups = cgroups, .name = leaf, .fd = -1};
 
+    /* As a rule the keeper's end has emptied it, and then a look at each would be most of what a destroy costs. */
+    if (remove_empty(parent, leaf))
+        return true;
     enter(&w, parent, leaf);
     while (w.level) {
         const char *child = w.level->next;
@@ -185,7 +193,7 @@ static bool sweep_tree(int parent, const char *leaf, const struct ns_cgroups *cg
         w.level->next += strlen(child) + 1;
         enter(&w, w.fd, child);
     }
-    return unlinkat(parent, leaf, AT_REMOVEDIR) == 0 || errno == ENOENT;
+    return remove_empty(parent, leaf);
 }
 
 static bool remove_one(const struct ns_cgroups *cgroups, uint32_t i, const char *name, uint64_t until)

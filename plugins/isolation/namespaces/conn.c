@@ -238,6 +238,23 @@ uint64_t ns_conn_send(struct ns_conn *conn, void *message, const int *fds, uint3
     return request->serial;
 }
 
+static void ignore_answer(void *ctx, struct cl_packet *answer, int os_errno)
+{
+}
+
+static void forget(struct ns_request *list, uint64_t serial)
+{
+    for (struct ns_request *request = list; request; request = request->next)
+        if (request->serial == serial)
+            request->fn = ignore_answer;
+}
+
+void ns_conn_forget(struct ns_conn *conn, uint64_t serial)
+{
+    forget(conn->waiting, serial);
+    forget(conn->queue, serial);
+}
+
 void ns_conn_drain(struct ns_conn *conn)
 {
     while (conn->fd >= 0 && !conn->paused && read_some(conn, PACKETS_PER_TURN) == 0)

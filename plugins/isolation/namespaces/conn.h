@@ -56,6 +56,9 @@ uint32_t ns_conn_request(const struct ns_conn *conn, uint64_t serial);
 uint64_t ns_conn_send(struct ns_conn *conn, void *message, const int *fds, uint32_t count, int plan_fd, ns_answer_fn fn,
                       void *ctx);
 
+/* The answer to that request is nobody's any more: its function is not called. 0, or answered already: nothing. */
+void ns_conn_forget(struct ns_conn *conn, uint64_t serial);
+
 /* Reads whatever has arrived, without waiting for the loop: before a death is announced. */
 void ns_conn_drain(struct ns_conn *conn);
 

@@ -40,8 +40,13 @@ static int kill_unreachable(const struct ns_ending *ending)
 
 static void clean_keeper(struct ns_ending *ending)
 {
-    int rc = ending->sandbox ? 0 : ns_stranger_kill(ending->socket, ending->cookie, ending->id, KILL_NS);
+    int rc;
 
+    if (ending->sandbox) {
+        ending->answered_for = !ending->gone;
+        return;
+    }
+    rc = ns_stranger_kill(ending->socket, ending->cookie, ending->id, true, KILL_NS);
     if (rc == -EAGAIN)
         rc = kill_unreachable(ending);
     ending->answered_for = rc < 0;

@@ -73,6 +73,9 @@ int32_t ns_probe(void *instance, struct cloister_iso_probe *ret, struct cloister
 /* plan.c */
 int32_t ns_plan(void *instance, const struct cloister_iso_plan_args *args, struct cloister_sv *ret_blob,
                 struct cloister_error *err);
+void ns_hold(void *instance, struct cloister_sv plan);
+/* The sandbox has these ids, whatever else has been planned; what is wrong with that goes to the log. */
+void ns_hold_range(struct ns_instance *instance, const char *id, const struct ns_intent *intent);
 
 /* Operations, one file each. */
 void ns_sandbox_create(void *instance, const struct cloister_iso_create_args *args, cloister_op op);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plan.c - plan(): compiles the spec for its errors alone, and names what will exist outside the sandbox. Touches
- * nothing. */
+ * nothing. hold(): what an earlier daemon's plan named is in use. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "instance.h"
@@ -59,4 +60,39 @@ int32_t ns_plan(void *ctx, const struct cloister_iso_plan_args *args, struct clo
         return ns_no_memory(&r);
     *ret_blob = ns_view(instance->blob);
     return 0;
+}
+
+void ns_hold_range(struct ns_instance *instance, const char *id, const struct ns_intent *intent)
+{
+    int rc = ns_ranges_hold(instance->ranges, id, intent->range);
+
+    if (rc == -EEXIST)
+        cloister_log(instance->host, CLOISTER_WARNING, "sandbox '%s': ids from %u on are another sandbox's too", id,
+                     intent->range.first);
+    else if (rc < 0)
+        cloister_log(instance->host, CLOISTER_WARNING, "sandbox '%s': its ids, from %u on, are not kept for it: %s", id,
+                     intent->range.first, strerror(-rc));
+}
+
+void ns_hold(void *ctx, struct cloister_sv plan)
+{
+    struct ns_instance *instance = ctx;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct ns_reader r = ns_reader(instance, &err);
+    struct ns_intent intent;
+    const char *id;
+
+    if (ns_intent_parse(&r, plan, &intent) < 0) {
+        char sentence[1024];
+
+        r.log->error_sentence(&err, sentence, sizeof(sentence));
+        cloister_log(instance->host, CLOISTER_WARNING, "hold what a recorded plan names: %s", sentence);
+        return;
+    }
+    id = ns_group_id(intent.group);
+    if (id == NULL)
+        cloister_log(instance->host, CLOISTER_WARNING,
+                     "hold what a recorded plan names: its group '%s' is no sandbox's", intent.group);
+    else
+        ns_hold_range(instance, id, &intent);
 }

@@ -217,6 +217,7 @@ static const struct cloister_isolation vtable = {
     .attach_policy = ns_attach_policy,
     .cancel = cancel,
     .detach = detach,
+    .hold = ns_hold,
 };
 
 static const struct cloister_plugin plugin = {

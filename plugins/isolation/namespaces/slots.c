@@ -133,6 +133,18 @@ static uint64_t first_byte(const struct cl_tape *tape, const struct cl_tape_slot
     }
 }
 
+/* Whoever goes on where the last reader was leaves its first byte: what both have had is one. */
+static void place(struct cl_tape_slot *slot, uint32_t fd, uint64_t position, bool resumed)
+{
+    if (resumed && byte_of(LOAD(slot->cursor)) == position)
+        return;
+    STORE(slot->first, UINT64_MAX);
+    fence();
+    STORE(slot->cursor, cursor_of(fd, position));
+    STORE(slot->fd, fd);
+    STORE(slot->first, position);
+}
+
 int ns_slot_take(struct cl_tape_head *head, const struct ns_slot_want *want, struct ns_slot_got *ret)
 {
     const struct cl_tape *tape = &head->tape[want->fd < CL_TAPE_COUNT ? want->fd : 0];
@@ -148,8 +160,7 @@ int ns_slot_take(struct cl_tape_head *head, const struct ns_slot_want *want, str
     if (slot == NULL)
         return -EBUSY;
     counts = resumed || want->from == CLOISTER_ATTACH_POSITION;
-    STORE(slot->cursor, cursor_of(want->fd, first_byte(tape, slot, want, resumed)));
-    STORE(slot->fd, want->fd);
+    place(slot, want->fd, first_byte(tape, slot, want, resumed), resumed);
     STORE(slot->busy, 0);
     STORE(slot->hungry, 0);
     STORE(slot->owner, want->era);
@@ -221,7 +232,7 @@ bool ns_slot_is_fed(const struct cl_tape_head *head, uint32_t index)
     return LOAD(head->slot[index].hungry) == 0 || look(head, index) != NS_SLOT_EMPTY;
 }
 
-/* Cursor, descriptor and owner stay: the keeper still counts how far somebody has read. */
+/* First byte, cursor, descriptor and owner stay: the keeper still counts what somebody has read. */
 bool ns_slot_free(struct cl_tape_head *head, uint32_t index)
 {
     STORE(head->slot[index].busy, 0);

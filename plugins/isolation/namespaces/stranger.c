@@ -85,15 +85,12 @@ static int ask(int sock, struct cl_wire_hello *ret)
     return rc;
 }
 
-/* Asked in the oldest words: every version understands them, and one that does not still says cookie and id. A keeper
- * that does not answer at all is judged by where its socket is: in a directory that only we make. */
+/* Asked in the oldest words: every version understands them, and one that does not still says cookie and id. */
 static int identify(int sock, uint64_t cookie, const char *id)
 {
     struct cl_wire_hello hello;
     int rc = ask(sock, &hello);
 
-    if (rc == -ETIMEDOUT)
-        return 0;
     if (rc < 0)
         return rc;
     return hello.cookie == cookie && strncmp(hello.id, id, CL_WIRE_ID_SIZE) == 0 ? 0 : -EPERM;
@@ -108,7 +105,7 @@ int ns_stranger_end(int pidfd, uint64_t patience)
     return poll(&dead, 1, (int)(patience / 1000000u)) > 0 ? 1 : -ETIMEDOUT;
 }
 
-int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, uint64_t patience)
+int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, bool recorded, uint64_t patience)
 {
     NS_CLOSE int sock = -1;
     NS_CLOSE int pidfd = -1;
@@ -121,7 +118,7 @@ int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, uint64_t
     rc = identify(sock, cookie, id);
     if (rc == -EPIPE)
         return 0; /* it died meanwhile */
-    if (rc < 0)
+    if (rc < 0 && !(rc == -ETIMEDOUT && recorded))
         return rc;
     return ns_stranger_end(pidfd, patience);
 }

@@ -7,6 +7,7 @@
 #ifndef NS_STRANGER_H
 #define NS_STRANGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Connects to the socket at path, without waiting: *ret_sock (non-blocking) and the keeper's pidfd. -ENOENT or
@@ -16,7 +17,9 @@ int ns_stranger_connect(const char *path, int *ret_sock, int *ret_pidfd);
 /* 1: it is dead now; else negative errno. */
 int ns_stranger_end(int pidfd, uint64_t patience);
 
-/* 1: there was one and it is dead; 0: there is none; -EPERM: another instance's, not touched; else negative errno. */
-int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, uint64_t patience);
+/* 1: there was one and it is dead; 0: there is none; -EPERM: another instance's, not touched; else negative errno.
+ * recorded: that sandbox is written down as ours, so that a keeper which does not answer is judged by where its socket
+ * is, in a directory that only we make; else it is left alone (-ETIMEDOUT). */
+int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, bool recorded, uint64_t patience);
 
 #endif

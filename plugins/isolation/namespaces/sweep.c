@@ -3,7 +3,7 @@
  * sweep.c - what carries a cookie of ours and has no record: keepers of a dead daemon (found by their sockets),
  * cgroups, run directories. It is listed first; then, on the loop, what this daemon itself has begun to make meanwhile
  * is struck out; the rest is removed, or only told: then each sandbox once. Keepers first, because killing one empties
- * its groups. What carries another cookie is never touched.
+ * its groups. A keeper that says another cookie, or nothing at all, is told and never touched, nor is what it lives by.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +20,7 @@ struct found {
     const char *kind; /* "keeper", "cgroup", "run-directory" */
     char *name;       /* what is told of it */
     bool removed;
-    bool silent; /* not told: another instance's, not there any more, or told already */
+    bool silent; /* not told: not there any more, a keeper's that stays, or told already */
 };
 
 struct sweep {
@@ -45,7 +45,7 @@ static bool is_known(const struct sweep *sweep, const char *id)
     return false;
 }
 
-/* Transfers name; short of memory, the thing is swept and only not reported. */
+/* Transfers name. NULL: short of memory, so the thing stays for a later sweep. */
 static struct found *note(struct sweep *sweep, const char *id, const char *kind, char *name)
 {
     struct found *grown = name ? realloc(sweep->found, (sweep->count + 1u) * sizeof(*grown)) : NULL;
@@ -84,8 +84,9 @@ static void list_run_dir(struct sweep *sweep)
         if (!is_id(entry->d_name) || is_known(sweep, entry->d_name))
             continue;
         path = ns_format("%s/%s/k", run, entry->d_name);
-        if (path && access(path, F_OK) == 0)
-            note(sweep, entry->d_name, "keeper", ns_steal_text(&path));
+        if (path == NULL ||
+            (access(path, F_OK) == 0 && note(sweep, entry->d_name, "keeper", ns_steal_text(&path)) == NULL))
+            continue; /* without its keeper the rest of it may not go */
         note(sweep, entry->d_name, "run-directory", ns_format("%s/%s", run, entry->d_name));
     }
     if (dir)
@@ -106,8 +107,8 @@ static void note_group(void *ctx, const char *name)
 static void strike_repeats(struct sweep *sweep)
 {
     for (uint32_t i = 1; i < sweep->count; i++)
-        for (uint32_t j = 0; j < i && !sweep->found[i].silent; j++)
-            sweep->found[i].silent = strcmp(sweep->found[i].id, sweep->found[j].id) == 0;
+        for (uint32_t j = 0; j < i; j++)
+            sweep->found[i].silent |= strcmp(sweep->found[i].id, sweep->found[j].id) == 0;
 }
 
 static void list(void *ctx)
@@ -122,13 +123,13 @@ static void list(void *ctx)
 
 /* --- [worker] removing --- */
 
-/* False: not ours, or not to be killed, so that nothing of that sandbox may be touched. */
+/* False: not ours, not sure to be, or not to be killed, so that nothing of that sandbox may be touched. */
 static bool remove_keeper(struct sweep *sweep, struct found *one)
 {
-    int rc = ns_stranger_kill(one->name, sweep->args->cookie, one->id, PATIENCE_NS);
+    int rc = ns_stranger_kill(one->name, sweep->args->cookie, one->id, false, PATIENCE_NS);
 
     one->removed = rc == 1;
-    one->silent = rc == 0 || rc == -EPERM;
+    one->silent = rc == 0;
     return rc >= 0;
 }
 

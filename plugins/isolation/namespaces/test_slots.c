@@ -26,8 +26,11 @@ static void reset(uint64_t start, uint64_t end)
 
 static void leave(uint32_t i, uint32_t owner, uint64_t position)
 {
-    head.slot[i] = (struct cl_tape_slot){
-        .cursor = 1ull << CL_TAPE_SHIFT | position, .state = CL_TAPE_SLOT_BLOCK, .fd = 1, .owner = owner};
+    head.slot[i] = (struct cl_tape_slot){.cursor = 1ull << CL_TAPE_SHIFT | position,
+                                         .state = CL_TAPE_SLOT_BLOCK,
+                                         .fd = 1,
+                                         .owner = owner,
+                                         .first = position - 50};
 }
 
 static int take(uint32_t from, uint64_t position, struct ns_slot_got *got)
@@ -48,14 +51,15 @@ static void test_where(void **state)
         uint32_t index;
         uint64_t at;
         uint64_t lost;
+        uint64_t first;
     } cases[] = {
         {"live", CLOISTER_ATTACH_LIVE, 0, 0, 0, 500, 0},
         {"oldest", CLOISTER_ATTACH_OLDEST, 0, 0, 0, 100, 0},
-        {"resume: the slowest", CLOISTER_ATTACH_RESUME, 0, 0, 9, 120, 0},
-        {"that very byte", CLOISTER_ATTACH_POSITION, 200, 0, 7, 200, 0},
+        {"resume: the slowest", CLOISTER_ATTACH_RESUME, 0, 0, 9, 120, 0, 70},
+        {"that very byte", CLOISTER_ATTACH_POSITION, 200, 0, 7, 200, 0, 150},
         {"the nearest before", CLOISTER_ATTACH_POSITION, 199, 0, 3, 199, 0},
         {"none before", CLOISTER_ATTACH_POSITION, 110, 0, 0, 110, 0},
-        {"gone already", CLOISTER_ATTACH_POSITION, 40, 0, 0, 100, 60},
+        {"gone already", CLOISTER_ATTACH_POSITION, 40, 0, 0, 100, 60, 40},
         {"the end", CLOISTER_ATTACH_POSITION, 500, 0, 7, 500, 0},
         {"not yet written", CLOISTER_ATTACH_POSITION, 501, -ERANGE, 0, 0, 0},
     };
@@ -79,6 +83,8 @@ static void test_where(void **state)
         assert_int_equal(head.slot[got.index].state, CL_TAPE_SLOT_BLOCK);
         assert_int_equal(ns_slot_position(&head, got.index), cases[i].at);
         assert_int_equal(ns_slot_lost(&head, got.index), cases[i].lost);
+        /* who goes on at the left one's very byte has had what that had; else what is given begins here */
+        assert_int_equal(head.slot[got.index].first, cases[i].first ? cases[i].first : cases[i].at);
     }
 }
 

@@ -27,6 +27,7 @@ struct opening {
     struct cloister_error *err;
     int identity;    /* enum identity_state */
     uint64_t number; /* of the newest journal, 0 if there is none */
+    bool has_sets;   /* there are sandboxes' directories */
     bool cut;
     bool put_aside; /* the journal, whole */
 };
@@ -52,6 +53,24 @@ static int find_journal(void *ctx, const char *name)
     if (number > opening->number)
         opening->number = number;
     return 0;
+}
+
+static int see_set(void *ctx, const char *name)
+{
+    (void)name;
+    struct opening *opening = ctx;
+    opening->has_sets = true;
+    return 0;
+}
+
+/* All that tells a store that has lost everything else from a new one. */
+static int look_for_sets(struct opening *opening)
+{
+    int directory = openat(opening->store->place.fd, "s", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int r = directory < 0 ? -errno : place_each(directory, see_set, opening);
+    if (directory >= 0)
+        (void)close(directory);
+    return r < 0 && r != -ENOENT ? fail(opening, r, "read directory", "s") : 0;
 }
 
 static int read_journal(struct opening *opening)
@@ -84,12 +103,13 @@ static int read_everything(struct opening *opening)
         return fail_newer(opening, "store");
     opening->replay->salt = store->identity.salt;
     opening->replay->salt_is_known = r == IDENTITY_GOOD;
-    return read_journal(opening);
+    r = look_for_sets(opening);
+    return r < 0 ? r : read_journal(opening);
 }
 
 static bool is_new(const struct opening *opening)
 {
-    return opening->identity == IDENTITY_ABSENT && !opening->number;
+    return opening->identity == IDENTITY_ABSENT && !opening->number && !opening->has_sets;
 }
 
 /* Who we are now. What the identity file does not tell, the journal may. */

@@ -377,6 +377,24 @@ static void test_lost_journal(void **state)
     assert_int_equal(find("dog")->health, CLOISTER_HEALTH_LOST);
 }
 
+/* The identity, too: numbers made from an epoch must not come again while what bears them may live. */
+static void test_lost_journal_and_identity(void **state)
+{
+    (void)state;
+    static const char *const lost[] = {"store", history.journal};
+    stage(CLOISTER_SV(""), bytes_sv(&history.identity));
+    bed_close(&bed);
+    for (size_t i = 0; i < 2; i++) {
+        char path[256];
+        (void)snprintf(path, sizeof(path), "%s/store/main/%s", bed.directory, lost[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(bed_open(&bed), 0);
+    assert_true(bed.store.identity.epoch > 1000);
+    assert_true(bed_says(&bed.store.report, "\"identity\":\"missing\""));
+    assert_int_equal(find("ant")->health, CLOISTER_HEALTH_LOST);
+}
+
 /* What the quarantine keeps brings a sandbox back. */
 static void test_restore(void **state)
 {
@@ -419,7 +437,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_cut),           FOLDED(test_cut),         CASE(test_flip),
         FOLDED(test_flip),        CASE(test_identity_flip), FOLDED(test_identity_flip),
-        CASE(test_moved_entries), CASE(test_lost_journal),  CASE(test_restore),
+        CASE(test_moved_entries), CASE(test_lost_journal),  CASE(test_lost_journal_and_identity),
+        CASE(test_restore),
     };
     return cmocka_run_group_tests_name("persistence/file/damage", tests, NULL, NULL);
 }

@@ -150,6 +150,9 @@ void uj_frame_parse(const struct cloister_value_api *values, struct cloister_sv 
     ret_frame->offset = ~0ull;
     int32_t result = values->parse(line, 0, depth, &ret_frame->document, &err);
     bool twice = result < 0 && strcmp(err.step, "duplicate-key") == 0;
+    ret_frame->no_memory = result < 0 && strcmp(err.step, "memory") == 0;
+    if (ret_frame->no_memory)
+        return;
     if (result < 0) {
         read_fault(ret_frame, &err, twice);
         if (!twice)

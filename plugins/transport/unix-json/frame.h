@@ -24,6 +24,7 @@ struct uj_frame {
     struct cloister_sv roles[UJ_ROLES_MAX];
     cloister_value *document; /* owned; NULL for garbage */
     char text[UJ_TEXT_MAX];   /* of the fault */
+    bool no_memory;           /* the line was not read: nothing can be said about it */
 };
 
 enum uj_cut { UJ_CUT_LINE = 0, UJ_CUT_MORE = 1, UJ_CUT_TOO_LONG = 2 };

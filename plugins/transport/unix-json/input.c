@@ -156,7 +156,10 @@ static void handle_line(struct uj_conn *conn, struct cloister_sv line, uint64_t 
     if (line.size == 0)
         return;
     uj_frame_parse(conn->host->value, line, conn->limits->depth, &frame);
-    handle_frame(conn, &frame, line_end);
+    if (frame.no_memory)
+        no_memory(conn);
+    else
+        handle_frame(conn, &frame, line_end);
     uj_frame_free(conn->host->value, &frame);
 }
 

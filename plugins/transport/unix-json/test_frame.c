@@ -76,6 +76,28 @@ static void test_frames(void **state)
     }
 }
 
+static int32_t parse_without_memory(struct cloister_sv text, uint32_t flags, uint32_t depth, cloister_value **ret,
+                                    struct cloister_error *err)
+{
+    (void)text, (void)flags, (void)depth, (void)ret;
+    memcpy(err->step, "memory", sizeof("memory"));
+    return -1;
+}
+
+/* A line that could not be read is no fault of its sender's. */
+static void test_no_memory(void **state)
+{
+    struct uj_frame frame;
+    struct cloister_value_api values = fake_values;
+    (void)state;
+    values.parse = parse_without_memory;
+    uj_frame_parse(&values, CLOISTER_SV("{\"id\":1,\"method\":\"m\"}"), 4, &frame);
+    assert_true(frame.no_memory);
+    assert_int_equal(frame.fault, 0);
+    assert_false(frame.garbage);
+    uj_frame_free(&values, &frame);
+}
+
 static void test_roles_counted(void **state)
 {
     static const char *const faulty[] = {"{\"fds\":[\"x\",\"y\",\"z\"]}",
@@ -126,7 +148,7 @@ static void test_cut(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_frames), cmocka_unit_test(test_roles_counted),
-                                       cmocka_unit_test(test_cut)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_frames), cmocka_unit_test(test_no_memory),
+                                       cmocka_unit_test(test_roles_counted), cmocka_unit_test(test_cut)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
