@@ -146,6 +146,73 @@ def nobody_is_refused(house):
             late.connect(handed.getsockname())
 
 
+class Tail:
+    """Reads stdout of a container from `position` on, in a thread of its own."""
+
+    def __init__(self, daemon, name, position):
+        self.client = daemon.client(60)
+        ours, theirs = socket.socketpair()
+        self.request = self.client.send("attach", {"name": name, "fd": 1, "from": position, "policy": "block"}, {"stream": theirs.fileno()})
+        theirs.close()
+        self.data = b""
+        self.thread = threading.Thread(target=self.run, args=(ours,))
+        self.thread.start()
+
+    def run(self, ours):
+        with ours:
+            while data := ours.recv(1 << 16):
+                self.data += data
+
+    def end(self):
+        """The answer, once the stream has ended."""
+        self.thread.join(60)
+        assert not self.thread.is_alive(), "the stream never ends"
+        answer = self.client.answer(self.request)
+        self.client.close()
+        return answer
+
+
+def what_runs_goes_on(house):
+    """Containers are taken over by the next daemon; a stream in flight ends where both sides know it (O10), and goes on there."""
+    script = "seq 1 200000; while [ ! -e /tmp/end ]; do sleep 0.1; done; exit 9"
+    with listener(os.path.join(house.work, "handed.sock")) as handed:
+        first = start(activate(house.daemon("first", store="file"), "web", handed))
+        first.mark()
+        with first.client() as client:
+            made = [client.call("create", dict(specs.create(house.rootfs, ["sh", "-c", script], name=f"c{i}"),
+                                               stdio=[{"kind": "null"}, {"kind": "pipe"}, {"kind": "pipe"}])) for i in range(5)]
+        second = waiting_second(first)
+        callers = Callers(first)
+        try:
+            callers.until(20)
+            tails = [Tail(first, f"c{i}", 0) for i in range(5)]
+            assert eventually(20, lambda: all(tail.data for tail in tails))
+            assert first.stop() == 0
+            callers.until(callers.answers + 20)
+        finally:
+            callers.end()
+        for tail in tails:
+            answer = tail.end()
+            assert answer["verdict"] == "draining" and answer["position"] == len(tail.data) and answer["lost"] == 0, answer
+        with second.client() as client:
+            listed = {one["name"]: one for one in client.call("list")["sandboxes"]}
+            for i, one in enumerate(made):
+                assert listed[f"c{i}"]["state"] == "up" and listed[f"c{i}"]["containers"][0]["pid"] == one["pid"], listed[f"c{i}"]
+            rest = [Tail(second, f"c{i}", len(tail.data)) for i, tail in enumerate(tails)]
+            want = b"".join(b"%d\n" % i for i in range(1, 200001))
+            assert eventually(20, lambda: all(len(a.data) + len(b.data) >= len(want) for a, b in zip(tails, rest)))
+            for i in range(5):
+                client.call("stop", {"name": f"c{i}", "grace_ms": 0})
+            for tail, more in zip(tails, rest):
+                assert more.end()["verdict"] == "eof" and tail.data + more.data == want
+            for i in range(5):
+                client.call("destroy", {"name": f"c{i}"})
+        own_log = f"descriptor {second.log_path}"
+        left = eventually(10, lambda: [line for line in second.snapshot() - first.before if line != own_log] == [])
+        assert left, f"left behind: {sorted(second.snapshot() - first.before)}"
+        assert second.stop() == 0
+
+
 def who_was_let_in_is_answered(house):
     """A request that is still on its way when the drain begins, on a connection that is new."""
     daemon = house.daemon("late").start()
@@ -312,7 +379,7 @@ def another_boot_is_noticed(house):
     assert len(re.findall("removed 1 run records of another boot", daemon.log())) == 2
 
 
-CASES = (nobody_is_refused, who_was_let_in_is_answered, a_socket_of_ours_is_bound_anew, without_the_option_it_refuses,
+CASES = (nobody_is_refused, what_runs_goes_on, who_was_let_in_is_answered, a_socket_of_ours_is_bound_anew, without_the_option_it_refuses,
          a_signal_ends_the_wait, the_option_is_read_strictly, bad_sockets_are_named, what_nobody_names_is_closed,
          the_second_signal_ends_the_drain, the_drain_has_a_deadline, containers_can_be_stopped_at_the_end, another_boot_is_noticed)
 
