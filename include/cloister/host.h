@@ -160,7 +160,7 @@ CLOISTER_ENGINE_CALL(describe)
 CLOISTER_ENGINE_CALL(label_put)
 CLOISTER_ENGINE_CALL(record_put)
 
-/* Streams: slots of later issues. */
+/* Since 0.2. -EOPNOTSUPP: an older host. */
 static inline int32_t cloister_stream_relay(const struct cloister_host *host, const struct cloister_relay_args *args,
                                             cloister_op *ret)
 {

@@ -74,20 +74,3 @@ int ns_read_file(const char *path, size_t max, char **ret_text)
 
     return fd < 0 ? -errno : read_all(fd, max, ret_text);
 }
-
-bool ns_number(const char *text, uint64_t max, uint64_t *ret)
-{
-    uint64_t number = 0;
-
-    if (*text == 0)
-        return false;
-    for (; *text; text++) {
-        uint64_t digit = (uint64_t)(*text - '0');
-
-        if (*text < '0' || *text > '9' || number > max / 10 || number * 10 > max - digit)
-            return false;
-        number = number * 10 + digit;
-    }
-    *ret = number;
-    return true;
-}

@@ -61,7 +61,4 @@ char *ns_format(const char *format, ...) CLOISTER_PRINTF(1, 2);
  * longer. */
 int ns_read_file(const char *path, size_t max, char **ret_text);
 
-/* Decimal digits only, no sign, no space; false when it does not fit. */
-bool ns_number(const char *text, uint64_t max, uint64_t *ret);
-
 #endif
