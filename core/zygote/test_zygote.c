@@ -316,7 +316,7 @@ static void a_bad_file_is_a_sentence(void **state)
 
 static void read_proc(int pid, const char *name, char *buffer, size_t size)
 {
-    char path[64];
+    char path[320];
     (void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
