@@ -3,7 +3,8 @@
  * A flow is an exchange that lasts as long as a relay: the engine opens the process's end, the host moves the bytes,
  * and the answer says how it ended and where. When the daemon drains, a flow out of a process is cut at a byte that is
  * known on both sides, and its end inside stays open until isolation has let go of the sandbox: what it has not read
- * stays there for whoever attaches to the next daemon.
+ * stays there for whoever attaches to the next daemon. So does one that is only being opened then: it may have taken
+ * over the place that an earlier daemon kept for its client, and giving that up would give up what lies behind it.
  */
 #include "flow.h"
 
@@ -94,6 +95,19 @@ static cloister_value *answer_of(const struct ct_flow *flow)
     return answer;
 }
 
+/* The client has its answer, the daemon drains: the place in the process's output is kept. */
+static void leave_inside(struct ct_flow *flow)
+{
+    if (!flow->class->from_process || !flow->inside) {
+        flow_free(flow);
+        return;
+    }
+    if (flow->client)
+        flow->instance->host->stream->abort(flow->client, NULL, NULL);
+    flow->client = NULL;
+    check_drained(flow->instance);
+}
+
 void ct_flow_answer(struct ct_flow *flow)
 {
     struct ct_instance *instance = flow->instance;
@@ -105,14 +119,10 @@ void ct_flow_answer(struct ct_flow *flow)
     if (flow->exchange)
         (void)ct_answer(instance, flow->exchange, answer_of(flow));
     flow->exchange = NULL;
-    if (!drains || !flow->class->from_process) {
+    if (drains)
+        leave_inside(flow);
+    else
         flow_free(flow);
-        return;
-    }
-    if (flow->client)
-        instance->host->stream->abort(flow->client, NULL, NULL);
-    flow->client = NULL;
-    check_drained(instance);
 }
 
 static void on_relayed(void *ctx, cloister_op op, const struct cloister_relay_result *result)
@@ -157,7 +167,7 @@ static void refuse_draining(struct ct_flow *flow)
     if (flow->exchange)
         ct_answer_fault(flow->instance, flow->exchange, &fault);
     flow->exchange = NULL;
-    flow_free(flow);
+    leave_inside(flow);
 }
 
 static void on_opened(void *ctx, cloister_op op, const struct cloister_error *error,
@@ -224,13 +234,14 @@ void ct_flow_begin(struct ct_flow *flow, struct ct_params *params)
         fail(flow, params->err);
 }
 
-/* What has a verdict already completes by itself. */
+/* What has a verdict already completes by itself; so does what is being opened when the daemon drains. */
 static void stop(const struct ct_flow *flow)
 {
     const struct cloister_host *host = flow->instance->host;
+    bool kept = flow->instance->draining && flow->class->from_process;
     if (flow->relay)
         host->stream->relay_cancel(host, flow->relay);
-    else if (flow->opening && !flow->verdict)
+    else if (flow->opening && !flow->verdict && !kept)
         host->engine->cancel(host, flow->opening);
 }
 

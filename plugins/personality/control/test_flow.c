@@ -222,16 +222,50 @@ static void test_drain(void **state)
     assert_string_equal(story, "abort inside\n");
 }
 
+#define DRAINING "0:503 " ERROR_OF("failure", "the daemon is about to end", "draining") "}\n"
+
+/* An attach may have taken over its client's place already: it is let come, and its place is kept. */
 static void test_drain_before_it_began(void **state)
 {
     (void)state;
     attach(0, "{\"id\":\"known\"}");
     story[0] = 0;
     personality->drain(instance, 0);
+    assert_string_equal(story, "");
+    attached(100, 0, 500);
+    assert_string_equal(story, DRAINING "abort client\ndrained\n");
+    story[0] = 0;
+    personality->close(instance);
+    assert_string_equal(story, "abort inside\n");
+}
+
+static void test_drain_before_it_failed(void **state)
+{
+    (void)state;
+    attach(0, "{\"id\":\"known\"}");
+    personality->drain(instance, 0);
+    story[0] = 0;
+    complete(CLOISTER_NO_ENTITY, NULL);
+    assert_string_equal(story, DRAINING "abort client\ndrained\n");
+    request_with(0, "stdin", "{\"id\":\"known\"}", "stream", a_socket(SOCK_STREAM));
+    story[0] = 0;
+    personality->drain(instance, 0);
     assert_string_equal(story, "cancel 7\n");
     complete(CLOISTER_CANCELLED, NULL);
-    assert_string_equal(story, "cancel 7\n0:503 " ERROR_OF("failure", "the daemon is about to end",
-                                                           "draining") "}\nabort client\ndrained\n");
+    assert_string_equal(story, "cancel 7\n" DRAINING "abort client\ndrained\n");
+}
+
+/* Its client goes while the daemon drains, as every client does then: it comes back to the next one. */
+static void test_client_goes_in_a_drain(void **state)
+{
+    (void)state;
+    attach(0, "{\"id\":\"known\"}");
+    personality->drain(instance, 0);
+    story[0] = 0;
+    go(0);
+    assert_string_equal(story, "");
+    attached(100, 0, 500);
+    assert_string_equal(story, "abort client\ndrained\n");
 }
 
 /* What has ended by itself is not asked to end, and its last step is waited for. */
@@ -255,6 +289,8 @@ int main(void)
                                        CASE(test_stdin),
                                        CASE(test_drain),
                                        CASE(test_drain_before_it_began),
+                                       CASE(test_drain_before_it_failed),
+                                       CASE(test_client_goes_in_a_drain),
                                        CASE(test_drain_at_the_end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
