@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define AWAY 1 /* the daemon has ended, or is about to */
+#define AWAY 1   /* the daemon has ended */
+#define LEAVES 2 /* it says that it is about to */
 
 static bool is_done(const struct ctl_follow *follow)
 {
@@ -69,7 +70,7 @@ static int ask(struct ctl_follow *follow, struct cloister_error *err)
 static int take_status(struct ctl_follow *follow, cloister_value *message, struct cloister_error *err)
 {
     CL_VALUE_CLEANUP cloister_value *result = NULL;
-    int failed = ctl_message_drains(message) ? AWAY : ctl_message_result(message, &result, err);
+    int failed = ctl_message_drains(message) ? LEAVES : ctl_message_result(message, &result, err);
 
     follow->wait_request = 0;
     if (failed != 0)
@@ -87,12 +88,14 @@ static int take_message(struct ctl_follow *follow, cloister_value *message, stru
 
     for (uint32_t i = 0; i < follow->tape_count; i++) {
         struct ctl_tape *tape = &follow->tapes[i];
-        if (tape->request && ctl_message_answers(message, tape->request))
-            return ctl_tape_answered(tape, message, err);
+        if (tape->request && ctl_message_answers(message, tape->request)) {
+            int failed = ctl_tape_answered(tape, message, err);
+            return failed > 0 ? LEAVES : failed;
+        }
     }
     if (follow->feed.request && ctl_message_answers(message, follow->feed.request)) {
         int failed = ctl_feed_answered(&follow->feed, message, &drains, err);
-        return failed < 0 ? failed : drains ? AWAY : 0;
+        return failed < 0 ? failed : drains ? LEAVES : 0;
     }
     if (follow->wait_request && ctl_message_answers(message, follow->wait_request))
         return take_status(follow, message, err);
@@ -107,10 +110,10 @@ static int said(int failed, struct cloister_error *err)
     return failed;
 }
 
-/* 0, AWAY, or negative errno. */
+/* 0, AWAY, LEAVES, or negative errno. */
 static int take_messages(struct ctl_follow *follow, struct cloister_error *err)
 {
-    bool away = false;
+    bool leaves = false;
     int got = ctl_client_fill(&follow->client, err);
 
     if (got < 0)
@@ -121,14 +124,27 @@ static int take_messages(struct ctl_follow *follow, struct cloister_error *err)
         int failed = got > 0 ? said(take_message(follow, message, err), err) : 0;
         if (failed < 0)
             return failed;
-        away |= failed == AWAY;
+        leaves |= failed == LEAVES;
     } while (got > 0);
-    return got < 0 ? got : away ? AWAY : 0;
+    return got < 0 ? got : leaves ? LEAVES : 0;
+}
+
+/* A daemon that is about to end still says where each output was cut and what of it was lost. */
+static bool is_owed(const struct ctl_follow *follow)
+{
+    for (uint32_t i = 0; i < follow->tape_count; i++)
+        if (follow->tapes[i].request)
+            return true;
+    return follow->feed.request != 0;
 }
 
 static int serve(struct ctl_follow *follow, struct cloister_error *err)
 {
+    bool leaves = false;
+
     while (!is_done(follow)) {
+        if (leaves && !is_owed(follow))
+            return AWAY;
         struct pollfd watched[4] = {{.fd = follow->client.fd, .events = POLLIN}};
         for (uint32_t i = 0; i < 2; i++) {
             watched[1 + i].fd = i < follow->tape_count ? follow->tapes[i].socket : -1;
@@ -145,7 +161,8 @@ static int serve(struct ctl_follow *follow, struct cloister_error *err)
             ctl_feed_step(&follow->feed);
         if (failed == 0 && watched[0].revents)
             failed = take_messages(follow, err);
-        if (failed != 0)
+        leaves |= failed == LEAVES;
+        if (failed != 0 && failed != LEAVES)
             return failed;
     }
     return 0;
