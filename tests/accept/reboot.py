@@ -96,7 +96,7 @@ def reused_pid(home):
 
 def half_done(home):
     """A stopped one stays stopped, with its status; a half-made one is gone; a provisional one is gone; a blocked one waits on."""
-    daemon = home.daemon("half", store="file", store_wrap=[{"plugin": "fault-store", "op": "put", "nth": 1 << 40, "how": "log"}]).start()
+    daemon = home.daemon("half", store="file").start()
     daemon.mark()
     with daemon.client() as client:
         client.call("create", specs.create(home.rootfs, ["sh", "-c", "exit 3"], name="stopped"))
@@ -105,7 +105,6 @@ def half_done(home):
         client.call("create", specs.create(home.rootfs, ["sh", "-c", "exit 5"], name="blocked", start="blocked"))
     daemon.kill()
     # The next one dies between the intent and what it intends.
-    daemon.config["persistence"]["main"]["wrap"] = []
     daemon.config["isolation"]["main"]["wrap"] = [{"plugin": "fault", "op": "sandbox_create", "how": "stop"}]
     daemon.start()
     with daemon.client() as client:

@@ -51,7 +51,7 @@ def resident(pid):
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     with house.House() as home:
-        daemon = home.daemon(store="file", isolation={"ids": {"first": 1000000, "count": 65536, "each": "shared"}}).start()
+        daemon = home.daemon(store="file").start()
         daemon.mark()
         start = time.monotonic()
         with daemon.client(120) as client:
