@@ -67,10 +67,12 @@ static void complete(struct file *file, struct request *request)
 static void tell(struct file *file)
 {
     struct store *store = &file->store;
-    if (store->notice.size && !file->destroyed)
+    if (file->destroyed)
+        return; /* the store is the worker's alone by now: see work_last */
+    if (store->notice.size)
         cloister_log(file->host, CLOISTER_WARNING, "%.*s", (int)store->notice.size, store->notice.data);
     store->notice.size = 0;
-    if (store->open && !store->place.durable && !file->told_not_durable && !file->destroyed) {
+    if (store->open && !store->place.durable && !file->told_not_durable) {
         file->told_not_durable = true;
         cloister_log(file->host, CLOISTER_WARNING,
                      "'%s' is in memory (tmpfs): its records end with the machine's power, and nothing is synced",
