@@ -122,7 +122,7 @@ static int check_pipe(const struct cloister_stdio *entry, uint64_t index, uint64
         return invalid(err, "stdio", "has a PIPE that is not descriptor 0, 1 or 2");
     if (entry->policy > CLOISTER_POLICY_DISCARD)
         return cl_error_set(err, CLOISTER_INVALID, 0, "stdio", NULL, "stdio has unknown policy %u", entry->policy);
-    if (entry->reserved32 || entry->reserved[0] || entry->reserved[1] ||
+    if (entry->reserved32 || entry->rows || entry->columns || entry->reserved[0] ||
         (index == 0 && (entry->window || entry->policy)))
         return invalid(err, "stdio", "has a member that does not belong to its kind");
     return cl_args_window(entry->window, err);
@@ -155,7 +155,7 @@ static int check_entry(const struct cloister_stdio *entry, uint64_t index, const
     default:
         return cl_error_set(err, CLOISTER_INVALID, 0, "stdio", NULL, "stdio has unknown kind %u", entry->kind);
     }
-    if (entry->window || entry->policy || entry->reserved32 || entry->reserved[0] || entry->reserved[1])
+    if (entry->window || entry->policy || entry->reserved32 || entry->rows || entry->columns || entry->reserved[0])
         return invalid(err, "stdio", "has a member that does not belong to its kind");
     return 0;
 }

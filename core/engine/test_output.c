@@ -465,7 +465,7 @@ static void test_stdio_checks(void **state)
          "exec!invalid"},
         {"reserved",
          {{.kind = CLOISTER_STDIO_NULL},
-          {.kind = CLOISTER_STDIO_PIPE, .reserved = {0, 1}},
+          {.kind = CLOISTER_STDIO_PIPE, .reserved = {1}},
           {.kind = CLOISTER_STDIO_NULL}},
          0,
          "exec!invalid"},

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define CLOISTER_ABI_MAJOR 0u
-#define CLOISTER_ABI_MINOR 2u
+#define CLOISTER_ABI_MINOR 3u
 
 /* Marks the one function a plugin exports; everything else is built hidden. */
 #define CLOISTER_EXPORT __attribute__((visibility("default")))

@@ -31,7 +31,30 @@ extern "C" {
 
 #define CLOISTER_SHUTDOWN_DAEMON 1u
 
-struct cloister_helper_args;
+/*
+ * A program of the host's that is run once, to its end: one of ours ("cloister-tar", in the installed helper
+ * directory), or one that the config lists under `helpers`. It gets these descriptors and nothing else of the daemon's:
+ * an empty signal mask, "/" as directory, `env` as its whole environment, no new privileges unless `flags` says so, and
+ * it dies with the daemon. Since 0.3.
+ */
+#define CLOISTER_HELPER_PRIVILEGES (1u << 0) /* set-id programs and file capabilities count (host hooks) */
+struct cloister_helper_args {
+    uint32_t struct_size;
+    uint32_t flags;                 /* CLOISTER_HELPER_* */
+    struct cloister_sv program;     /* a name without slash, or an absolute path that the config lists; DENIED */
+    const struct cloister_sv *argv; /* argv[0] included */
+    uint64_t argv_count;
+    const struct cloister_sv *env;
+    uint64_t env_count;
+    const int32_t *fds; /* become 0, 1, 2, ...; at most 32; borrowed */
+    uint64_t fd_count;
+    /* Once, later: 0, its pid and a pidfd (transferred); or a negative errno and the step ("fork", "exec", ...), and
+     * then exited is not called. */
+    void (*started)(void *ctx, int32_t result, const char *step, int32_t pid, int32_t pidfd);
+    /* Once: how it ended; kind LOST: nobody saw it. */
+    void (*exited)(void *ctx, const struct cloister_status *status);
+    void *ctx;
+};
 struct cloister_sink_args;
 
 /* Clocks, identity, paths, processes: what fits no other table. */
@@ -64,9 +87,15 @@ struct cloister_system_api {
     void (*shutdown)(const struct cloister_host *host, uint32_t scope, int32_t code);
     /* Config values have no call here: a plugin's options come typed with create (plugin.h), and indirections in them
      * (file:, fw_cfg:, cmdline:) will be resolved before that, by a later issue. */
-    /* Later issues; NULL until then. */
+    /* 0 or -1 with err (DENIED, NO_EXECUTABLE, INVALID): nothing is called. Isolation only. To end it early: signal the
+     * pidfd. Since 0.3. */
     int32_t (*helper_spawn)(const struct cloister_host *host, const struct cloister_helper_args *args,
-                            cloister_op *ret);
+                            struct cloister_error *err);
+    /* <state>/<instance>/<leaf>: where durable things of an isolation instance may be; made, 0700, if it is not there.
+     * 0 or -1 with err. Since 0.3. */
+    int32_t (*state_path)(const struct cloister_host *host, const char *leaf, char *ret, uint64_t size,
+                          struct cloister_error *err);
+    /* Later issues; NULL until then. */
     int32_t (*secret)(const struct cloister_host *host, struct cloister_sv name, struct cloister_sv *ret);
     int32_t (*sink_open)(const struct cloister_host *host, const struct cloister_sink_args *args, uint64_t *ret);
     int32_t (*sink_record)(const struct cloister_host *host, uint64_t sink, struct cloister_sv line);

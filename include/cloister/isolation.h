@@ -137,6 +137,78 @@ struct cloister_iso_stdin_args {
     cloister_process process;
 };
 
+struct cloister_iso_delete_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_container_delete_args *delete_;
+};
+
+struct cloister_iso_file_put_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_file_put_args *file_put;
+};
+
+struct cloister_iso_resize_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_resize_args *resize; /* process is set */
+};
+
+/* freeze and thaw */
+struct cloister_iso_freeze_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    struct cloister_sv container; /* empty = the whole sandbox */
+    uint64_t deadline;
+};
+
+struct cloister_iso_update_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_update_args *update;
+};
+
+struct cloister_iso_stats_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox; /* machine: id is empty */
+    const struct cloister_stats_args *stats;
+};
+
+struct cloister_iso_procs_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_procs_args *procs;
+};
+
+struct cloister_iso_read_file_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_read_file_args *read_file;
+};
+
+struct cloister_iso_files_in_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_files_in_args *files; /* its stream is the plugin's from the call on */
+};
+
+struct cloister_iso_files_out_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_iso_sandbox sandbox;
+    const struct cloister_files_out_args *files;
+};
+
 /* A container as the records know it. Since 0.2. */
 struct cloister_iso_container { /* stands in arrays */
     struct cloister_sv cid;
@@ -173,7 +245,9 @@ struct cloister_inventory_container { /* stands in arrays */
     cloister_process init;
     uint32_t state; /* enum cloister_container_state */
     int32_t pid;
-    uint64_t reserved[2];
+    uint32_t frozen; /* since 0.3 */
+    uint32_t reserved32;
+    uint64_t reserved[1];
 };
 
 struct cloister_inventory_process { /* stands in arrays; in order of birth */
@@ -202,6 +276,8 @@ struct cloister_inventory {
     const struct cloister_inventory_process *processes;
     uint64_t process_count;
     uint64_t process_size;
+    uint32_t frozen; /* the sandbox as a whole. Since 0.3 */
+    uint32_t reserved;
 };
 
 struct cloister_feature { /* stands in arrays */
@@ -249,23 +325,25 @@ struct cloister_isolation {
     CLOISTER_ISO_SLOT(adopt, cloister_iso_adopt_args); /* Result: inventory. Since 0.2 */
     CLOISTER_ISO_SLOT(sandbox_start, cloister_sandbox_start_args);
     CLOISTER_ISO_SLOT(sandbox_stop, cloister_sandbox_stop_args);
-    CLOISTER_ISO_SLOT(container_create, cloister_container_create_args);
-    CLOISTER_ISO_SLOT(container_delete, cloister_container_delete_args);
-    CLOISTER_ISO_SLOT(file_put, cloister_file_put_args);
-    CLOISTER_ISO_SLOT(resize, cloister_resize_args);
+    CLOISTER_ISO_SLOT(
+        container_create,
+        cloister_iso_create_args); /* in a sandbox that is up. Since 0.3, like what follows but for stdin and attach */
+    CLOISTER_ISO_SLOT(container_delete, cloister_iso_delete_args);
+    CLOISTER_ISO_SLOT(file_put, cloister_iso_file_put_args);
+    CLOISTER_ISO_SLOT(resize, cloister_iso_resize_args);
     CLOISTER_ISO_SLOT(stdin, cloister_iso_stdin_args);
     CLOISTER_ISO_SLOT(stdin_close, cloister_iso_stdin_args);
     CLOISTER_ISO_SLOT(attach, cloister_iso_attach_args);
     CLOISTER_ISO_SLOT(attach_policy, cloister_iso_attach_policy_args);
-    CLOISTER_ISO_SLOT(freeze, cloister_freeze_args);
-    CLOISTER_ISO_SLOT(thaw, cloister_thaw_args);
-    CLOISTER_ISO_SLOT(update, cloister_update_args);
-    CLOISTER_ISO_SLOT(stats, cloister_stats_args);
-    CLOISTER_ISO_SLOT(procs, cloister_procs_args);
+    CLOISTER_ISO_SLOT(freeze, cloister_iso_freeze_args);
+    CLOISTER_ISO_SLOT(thaw, cloister_iso_freeze_args);
+    CLOISTER_ISO_SLOT(update, cloister_iso_update_args);
+    CLOISTER_ISO_SLOT(stats, cloister_iso_stats_args);
+    CLOISTER_ISO_SLOT(procs, cloister_iso_procs_args);
     CLOISTER_ISO_SLOT(resource, cloister_resource_args);
-    CLOISTER_ISO_SLOT(read_file, cloister_read_file_args);
-    CLOISTER_ISO_SLOT(files_in, cloister_files_in_args);
-    CLOISTER_ISO_SLOT(files_out, cloister_files_out_args);
+    CLOISTER_ISO_SLOT(read_file, cloister_iso_read_file_args);
+    CLOISTER_ISO_SLOT(files_in, cloister_iso_files_in_args);
+    CLOISTER_ISO_SLOT(files_out, cloister_iso_files_out_args);
     CLOISTER_ISO_SLOT(channel, cloister_channel_args);
     CLOISTER_ISO_SLOT(snapshot, cloister_snapshot_args);
     void (*cancel)(void *instance, cloister_op op); /* mandatory */

@@ -51,6 +51,17 @@ struct cloister_result {
     uint64_t output_count;
     uint64_t output_size;                       /* bytes per element */
     const struct cloister_inventory *inventory; /* isolation's adopt (isolation.h) */
+    /* Since 0.3. */
+    const struct cloister_stat *stats; /* stats */
+    uint64_t stat_count;
+    uint64_t stat_size;                /* bytes per element */
+    const struct cloister_proc *procs; /* procs */
+    uint64_t proc_count;
+    uint64_t proc_size;
+    uint64_t sampled_mono_ns; /* stats: when it was read */
+    struct cloister_sv data;  /* read_file: the bytes */
+    uint64_t entries;         /* files_in: how many files, directories, links were made */
+    uint64_t bytes;           /* files_in: and how many bytes of content */
 };
 
 typedef void (*cloister_done_fn)(void *ctx, cloister_op op, const struct cloister_error *error,
@@ -62,7 +73,7 @@ enum cloister_stdio_kind {
     CLOISTER_STDIO_DESCRIPTOR = 2, /* fd, moved */
     CLOISTER_STDIO_SOCKET = 3,     /* a stream's descriptor (later issue) */
     CLOISTER_STDIO_PIPE = 4,       /* 1, 2: captured output (attach); 0: written through `stdin`. window, policy */
-    CLOISTER_STDIO_PTY = 5,        /* (later issue) */
+    CLOISTER_STDIO_PTY = 5,        /* the process's terminal (one, whatever number of entries say so). Since 0.3 */
     CLOISTER_STDIO_CLOSED = 6,     /* a pipe whose far end is closed: EOF on reading, EPIPE on writing */
     CLOISTER_STDIO_SAME_AS = 7     /* a copy of child descriptor fd */
 };
@@ -78,9 +89,43 @@ struct cloister_stdio { /* stands in arrays */
     uint32_t kind;
     int32_t fd;
     uint64_t window; /* PIPE: bytes; 0 = 1 MiB; at most 16 MiB */
-    uint32_t policy; /* PIPE: enum cloister_policy */
+    uint32_t policy; /* PIPE, PTY: enum cloister_policy */
     uint32_t reserved32;
-    uint64_t reserved[2];
+    uint32_t rows; /* PTY: its size when it is made; 0 = 24 and 80. The first PTY entry counts. Since 0.3 */
+    uint32_t columns;
+    uint64_t reserved[1];
+};
+
+/*
+ * A terminal (since 0.3): OCI `process.terminal` must be true exactly if an entry is PTY, and then descriptors 0, 1 and
+ * 2 all are. What is written to it is captured like a PIPE on descriptor 1 (window and policy are those of entry 1);
+ * `stdin` writes to it, `stdin_close` changes nothing (a terminal has no end of input: send its EOF character),
+ * `resize` raises SIGWINCH. It is made when the container is, so that a size given before start is kept.
+ */
+
+/* A further descriptor of the process: `fd` (moved) becomes number `number` (3..1023). Needs CLOISTER_ISO_EXTRA_FDS.
+ * Since 0.3. */
+struct cloister_extra_fd { /* stands in arrays */
+    uint32_t number;
+    int32_t fd;
+    uint64_t reserved[1];
+};
+
+#define CLOISTER_RESOLVE_GROUPS (1u << 0) /* supplementary groups from /etc/group, unless `user` names a group */
+#define CLOISTER_RESOLVE_ENV (1u << 1)    /* HOME, USER and PATH (by uid), each where the environment has none */
+#define CLOISTER_RESOLVE_CWD (1u << 2) /* an empty `cwd` is the home; one that is missing is made, owned by the user \
+                                        */
+
+/*
+ * Who the process runs as, found out by itself inside the root (no NSS; /etc/passwd and /etc/group only): needs
+ * CLOISTER_ISO_RESOLVE. OCI `user` then has no uid and gid. Errors USER_UNKNOWN, GROUP_UNKNOWN. Since 0.3.
+ */
+struct cloister_resolve_args {
+    uint32_t struct_size;
+    uint32_t flags;          /* CLOISTER_RESOLVE_* */
+    struct cloister_sv user; /* "", "name", "name:group", "uid", "uid:gid" */
+    /* OCI `capabilities` object (JSON) for a uid other than 0, instead of the process's own; empty = the same. */
+    struct cloister_sv nonroot_capabilities;
 };
 
 enum cloister_session { CLOISTER_SESSION_SETSID = 0, CLOISTER_SESSION_SETPGID = 1, CLOISTER_SESSION_INHERIT = 2 };
@@ -100,14 +145,57 @@ struct cloister_process_args {
      * drain_max has passed. ns; 0 = 1 s and 10 s. */
     uint64_t drain_idle;
     uint64_t drain_max;
+    /* Since 0.3. */
+    const struct cloister_extra_fd *extra;
+    uint64_t extra_count;
+    uint64_t extra_size;                         /* bytes per element */
+    const struct cloister_resolve_args *resolve; /* NULL = the numbers of OCI `user` */
+    struct cloister_sv search;                   /* where argv[0] without a slash is looked for; empty = PATH */
+    int32_t nice;                                /* -20..19; 0 = as it is */
+    uint32_t reserved;
 };
 
 enum cloister_init_kind { CLOISTER_INIT_PROCESS = 1, CLOISTER_INIT_PAUSE = 2 };
 enum cloister_start_kind { CLOISTER_START_NOW = 1, CLOISTER_START_BLOCKED = 2 };
-enum cloister_rootfs_kind { CLOISTER_ROOTFS_DIRECTORY = 1 };
+enum cloister_rootfs_kind {
+    CLOISTER_ROOTFS_DIRECTORY = 1, /* `rootfs` */
+    /* An overlay of `layers`, directories that are only read. WRITABLE: what is written goes to a directory of the
+     * sandbox's own in the daemon's state directory, and is gone with the container. Since 0.3 */
+    CLOISTER_ROOTFS_LAYERS = 2
+};
 
 #define CLOISTER_ROOTFS_WRITABLE (1u << 0) /* else the root is read-only, whatever the spec says */
 #define CLOISTER_ROOTFS_IDMAP (1u << 1)    /* the directory's owners are seen through the sandbox's id mapping */
+
+/* A file of the daemon's making, seen at `path` inside: what the container writes to it stays with the container.
+ * Since 0.3. */
+struct cloister_file {        /* stands in arrays */
+    struct cloister_sv path;  /* absolute, inside */
+    struct cloister_sv bytes; /* at most 1 MiB; not with share */
+    /* The file that container `share` has at `share_path` is seen here too (both see every write); else empty. */
+    struct cloister_sv share;
+    struct cloister_sv share_path;
+    uint32_t mode; /* permission bits; 0 = 0644 */
+    uint32_t uid;  /* inside */
+    uint32_t gid;
+    uint32_t reserved32;
+    uint64_t reserved[2];
+};
+
+/* Namespaces, as bits of `join_namespaces`. Since 0.3 */
+#define CLOISTER_NS_USER (1u << 0)
+#define CLOISTER_NS_PID (1u << 1)
+#define CLOISTER_NS_NET (1u << 2)
+#define CLOISTER_NS_IPC (1u << 3)
+#define CLOISTER_NS_UTS (1u << 4)
+#define CLOISTER_NS_CGROUP (1u << 5)
+#define CLOISTER_NS_TIME (1u << 6)
+
+/* Whose limits hold it beside its own. Since 0.3 */
+enum cloister_cgroup_parent {
+    CLOISTER_CGROUP_SANDBOX = 0,  /* the sandbox's */
+    CLOISTER_CGROUP_CONTAINER = 1 /* those of the container it joins */
+};
 
 struct cloister_container_args {
     uint32_t struct_size;
@@ -121,6 +209,17 @@ struct cloister_container_args {
     struct cloister_sv rootfs;     /* absolute host path */
     struct cloister_sv pause_comm; /* INIT_PAUSE: the init's name in ps, <= 15 bytes; empty = "pause" */
     const struct cloister_process_args *process; /* INIT_PROCESS */
+    /* Since 0.3. */
+    const struct cloister_sv *layers; /* ROOTFS_LAYERS: absolute host directories, the topmost first; at most 100 */
+    uint64_t layer_count;
+    const struct cloister_file *files;
+    uint64_t file_count;
+    uint64_t file_size;      /* bytes per element */
+    struct cloister_sv join; /* another, running container of the sandbox; empty = none */
+    /* CLOISTER_NS_*: shared with `join`'s; the spec then must not list them. Its user namespace must be among them if
+     * any is. */
+    uint32_t join_namespaces;
+    uint32_t cgroup_parent; /* enum cloister_cgroup_parent */
 };
 
 #define CLOISTER_LABEL_SECRET (1u << 0) /* in the 0600 run file only; gone after a reboot. Since 0.2 */
@@ -150,6 +249,9 @@ struct cloister_sandbox_create_args {
     const struct cloister_container_args *container; /* NULL = none */
     uint64_t deadline;
     struct cloister_sv record; /* the service's STORE record of it, written with the intent; empty = none. Since 0.2 */
+    /* Since 0.3. */
+    struct cloister_sv cgroup_parent; /* below the instance's cgroup root, like "garden/good"; empty = right below it */
+    struct cloister_sv resources;     /* OCI linux.resources (JSON) of the sandbox as a whole; empty = none */
 };
 
 /* Execs a BLOCKED init, with the stdio given here (the one at create then does not count). Result: process, pid. */
@@ -204,6 +306,10 @@ struct cloister_sandbox_destroy_args {
 #define CLOISTER_EXEC_ENV_FROM_CONTAINER \
     (1u << 0) /* init's environment first; entries of `env` replace equal names. 0.2 */
 
+/* It and whatever it starts live in a group of their own below the container's, with `resources` as limits: signal
+ * scope TREE and stats of the process are of that group. Needs CLOISTER_ISO_OWN_CGROUP. Since 0.3 */
+#define CLOISTER_EXEC_OWN_CGROUP (1u << 1)
+
 struct cloister_exec_args {
     uint32_t struct_size;
     uint32_t flags; /* CLOISTER_EXEC_* */
@@ -212,6 +318,7 @@ struct cloister_exec_args {
     struct cloister_sv name;      /* "" or unique among the container's live processes; NAME_IN_USE */
     const struct cloister_process_args *process;
     uint64_t deadline;
+    struct cloister_sv resources; /* OWN_CGROUP: OCI linux.resources (JSON); empty = none. Since 0.3 */
 };
 
 enum cloister_signal_scope { CLOISTER_SIGNAL_PROCESS = 1, CLOISTER_SIGNAL_GROUP = 2, CLOISTER_SIGNAL_TREE = 3 };
@@ -340,22 +447,186 @@ struct cloister_record_put_args {
     struct cloister_sv data;
 };
 
+/* Makes a further container in a running sandbox. Result: process and pid of its init, container_state. EXISTS (cid),
+ * LIMIT (64). Since 0.3. */
+struct cloister_container_create_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_sv sandbox;
+    const struct cloister_container_args *container; /* cid is not empty */
+    uint64_t deadline;
+};
+
+#define CLOISTER_DELETE_FORCE (1u << 0) /* a running one is killed first; else INVALID_STATE */
+
+/* Removes a container that create_container made. Idempotent: one that is not there is a success. Since 0.3. */
+struct cloister_container_delete_args {
+    uint32_t struct_size;
+    uint32_t flags; /* CLOISTER_DELETE_* */
+    struct cloister_sv sandbox;
+    struct cloister_sv container;
+    uint64_t deadline;
+};
+
+/* Replaces the content of one of the container's `files`, in place. NO_ENTITY: it has no such file. Since 0.3. */
+struct cloister_file_put_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_sv sandbox;
+    struct cloister_sv container; /* empty = "main" */
+    struct cloister_sv path;
+    struct cloister_sv bytes;
+};
+
+/* The terminal's size; kept if the container has not been started yet. NOT_TTY. Since 0.3. */
+struct cloister_resize_args {
+    uint32_t struct_size;
+    uint32_t rows; /* 1..65535 */
+    uint32_t columns;
+    uint32_t reserved;
+    struct cloister_sv sandbox;
+    struct cloister_sv container;
+    cloister_process process; /* 0 = the container's init */
+};
+
+/*
+ * Stops every process of a sandbox (container empty) or of one container where it stands; answered when the kernel says
+ * that all of them do. Idempotent. DEADLINE (default 10 s): not all of them could be stopped; those that were run
+ * again. A frozen sandbox survives the daemon. While it is frozen exec, container_start, container_create and files are
+ * refused with FROZEN; kill, stop and destroy work. Since 0.3.
+ */
+struct cloister_freeze_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_sv sandbox;
+    struct cloister_sv container; /* empty = the whole sandbox */
+    uint64_t deadline;
+};
+
+/* What freeze stopped runs again. Idempotent; of the same object that was frozen. Since 0.3. */
+struct cloister_thaw_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_sv sandbox;
+    struct cloister_sv container;
+    uint64_t deadline;
+};
+
+enum cloister_scope {
+    CLOISTER_SCOPE_MACHINE = 1, /* stats only */
+    CLOISTER_SCOPE_SANDBOX = 2,
+    CLOISTER_SCOPE_CONTAINER = 3,
+    CLOISTER_SCOPE_PROCESS = 4 /* stats, procs: of an exec with OWN_CGROUP */
+};
+
+/*
+ * Changes limits, also while frozen; what `resources` does not name stays. Result: json, an OCI linux.resources object
+ * of all values in force. BUSY: below what is in use now. A failed update leaves the old values. Since 0.3.
+ */
+struct cloister_update_args {
+    uint32_t struct_size;
+    uint32_t scope; /* SANDBOX or CONTAINER */
+    struct cloister_sv sandbox;
+    struct cloister_sv container; /* empty = "main" */
+    struct cloister_sv resources; /* OCI linux.resources (JSON) */
+    uint64_t deadline;
+};
+
+#define CLOISTER_STATS_RESET_PEAK (1u << 0) /* mem_peak counts anew, after it has been read */
+#define CLOISTER_STATS_RAW (1u << 1)        /* memory.stat, line by line, as "memory.stat.<name>" */
+
+/*
+ * Counters. Keys: cpu_ns, cpu_user_ns, cpu_system_ns, cpu_periods, cpu_throttled, cpu_throttled_ns, mem_usage,
+ * mem_peak, mem_limit (absent: none), mem_swap, mem_cache, mem_rss, pids, pids_limit, oom_kills, io_read_bytes,
+ * io_write_bytes, io_reads, io_writes, hugetlb.<size>.usage; "cgroup.<controller>" is 1 or 2, the version that tells
+ * it. Machine: cpu_ns, cpu_idle_ns, service_cpu_ns, mem_total, mem_available, net.<if>.rx_bytes, net.<if>.tx_bytes. A
+ * counter that this machine does not have is absent. Never queued. Result: stats, sampled_mono_ns. Since 0.3.
+ */
+struct cloister_stats_args {
+    uint32_t struct_size;
+    uint32_t scope; /* enum cloister_scope */
+    uint32_t flags; /* CLOISTER_STATS_* */
+    uint32_t reserved;
+    struct cloister_sv sandbox; /* empty for the machine */
+    struct cloister_sv container;
+    cloister_process process;
+};
+
+struct cloister_stat { /* stands in arrays; its strings as long as the array */
+    struct cloister_sv key;
+    uint64_t value;
+    uint64_t reserved[1];
+};
+
+/* The processes that live in it now. Result: procs. Never queued. Since 0.3. */
+struct cloister_procs_args {
+    uint32_t struct_size;
+    uint32_t scope; /* SANDBOX, CONTAINER, PROCESS */
+    struct cloister_sv sandbox;
+    struct cloister_sv container;
+    cloister_process process;
+};
+
+struct cloister_proc { /* stands in arrays */
+    int32_t pid;       /* in the daemon's pid namespace */
+    uint32_t reserved32;
+    cloister_process process; /* ours; 0 = started by another of them */
+    uint64_t started_boot_ns; /* CLOCK_BOOTTIME */
+    struct cloister_sv comm;  /* its name, as the kernel shows it: the container's own words */
+    uint64_t reserved[1];
+};
+
+#define CLOISTER_READ_FILE_MAX (1u << 20)
+
+/* A regular file of the container, resolved below its root. Result: data. LOOP and other resolving errors are IO with
+ * their errno; TOO_BIG: it has more than `max` bytes. Works on stopped containers too. Since 0.3. */
+struct cloister_read_file_args {
+    uint32_t struct_size;
+    uint32_t reserved;
+    struct cloister_sv sandbox;
+    struct cloister_sv container; /* empty = "main" */
+    struct cloister_sv path;
+    uint64_t max; /* 0 = CLOISTER_READ_FILE_MAX, which is the most */
+    uint64_t deadline;
+};
+
+/*
+ * A tar stream (pax, GNU or ustar) into and out of a running container, by a helper in the container's user and mount
+ * namespaces. `path`: absolute, inside. files_in: the directory that entries are made below, made if missing (with its
+ * parents, 0755, the user's). files_out: a file, or a directory with what is in it; with a '/' at the end its content
+ * only. Since 0.3.
+ */
+#define CLOISTER_FILES_KEEP_OWNERS (1u << 0) /* in: entries' numeric owners; else all is the user's */
+
+/* `stream` is transferred when op != 0 and read to its end. Result: entries, bytes. TRUNCATED input, an entry that
+ * would leave `path`, ... : PROTOCOL with the entry's name; what was made before stays. */
+struct cloister_files_in_args {
+    uint32_t struct_size;
+    uint32_t flags; /* CLOISTER_FILES_* */
+    struct cloister_sv sandbox;
+    struct cloister_sv container;
+    struct cloister_sv user; /* as cloister_resolve_args.user; "" = root */
+    struct cloister_sv path;
+    cloister_stream *stream;
+    uint64_t deadline;
+};
+
+/* Result: stream, whose EOF says that all of it has been sent, and whose abort that it has not. NO_ENTITY comes before
+ * the first byte. */
+struct cloister_files_out_args {
+    uint32_t struct_size;
+    uint32_t flags;
+    struct cloister_sv sandbox;
+    struct cloister_sv container;
+    struct cloister_sv user;
+    struct cloister_sv path;
+    uint64_t deadline;
+};
+
 /* Arguments of later issues. */
 struct cloister_sandbox_start_args;
 struct cloister_sandbox_stop_args;
-struct cloister_container_create_args;
-struct cloister_container_delete_args;
-struct cloister_file_put_args;
-struct cloister_resize_args;
-struct cloister_freeze_args;
-struct cloister_thaw_args;
-struct cloister_update_args;
-struct cloister_stats_args;
-struct cloister_procs_args;
 struct cloister_resource_args;
-struct cloister_read_file_args;
-struct cloister_files_in_args;
-struct cloister_files_out_args;
 struct cloister_channel_args;
 struct cloister_snapshot_args;
 
@@ -386,6 +657,9 @@ struct cloister_container_info {
     struct cloister_status status; /* init's */
     struct cloister_sv rootfs;
     uint64_t started_real_ns;
+    uint32_t frozen; /* it, or the whole sandbox. Since 0.3 */
+    uint32_t reserved;
+    struct cloister_sv limits; /* OCI linux.resources (JSON) in force, as far as an update changed them. Since 0.3 */
 };
 
 struct cloister_process_info {

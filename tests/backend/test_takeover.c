@@ -34,9 +34,9 @@ static const struct cloister_inventory_process *find(const struct bed_inventory 
 }
 
 static const struct cloister_stdio captured[3] = {
-    {CLOISTER_STDIO_NULL, -1, 0, 0, 0, {0}},
-    {CLOISTER_STDIO_PIPE, -1, 65536, CLOISTER_POLICY_BLOCK, 0, {0}},
-    {CLOISTER_STDIO_SAME_AS, 1, 0, 0, 0, {0}},
+    {.kind = CLOISTER_STDIO_NULL, .fd = -1},
+    {.kind = CLOISTER_STDIO_PIPE, .fd = -1, .window = 65536, .policy = CLOISTER_POLICY_BLOCK},
+    {.kind = CLOISTER_STDIO_SAME_AS, .fd = 1},
 };
 
 static void test_alive(void **state)
