@@ -8,6 +8,8 @@
 #include "core/log/log.h"
 #include "core/util/mem.h"
 
+_Static_assert(sizeof(struct cloister_result) <= CL_CALL_RESULT_MAX, "a result does not fit where early ones wait");
+
 static void keep_result(struct cl_arena *arena, void *data)
 {
     struct cloister_result *result = data;

@@ -52,7 +52,7 @@ struct cl_calls {
     cloister_timer *later; /* early completions */
 };
 
-#define CL_CALL_RESULT_MAX 256u
+#define CL_CALL_RESULT_MAX 512u
 
 int cl_calls_init(struct cl_calls *calls, struct cl_loop *loop, const char *area, const char *label, size_t result_size,
                   cl_call_keep_fn keep);
