@@ -298,7 +298,9 @@ static int prepare(struct cl_operation *operation, const struct cloister_label_p
     if (!change)
         return cl_args_no_memory(err);
     operation->args.label = change;
-    bool removes = !from->value.data && !from->value.size;
+    bool removes = !from->value.data;
+    if (removes && from->value.size)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "label", NULL, "label's value has a size and no bytes");
     int r = cl_label_check(from->key, from->value, from->flags, err);
     if (r < 0)
         return r;

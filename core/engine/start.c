@@ -118,9 +118,11 @@ cloister_op cl_api_container_start(const struct cloister_host *host, const struc
     struct cl_operation *operation = cl_operation_ask(host, &class, head.sandbox, true, done, ctx, err);
     if (!operation)
         return 0;
+    int r = -EINVAL;
     operation->container = cl_container_find(operation->sandbox, head.container, err);
-    if (operation->container)
+    if (operation->container) {
         operation->args.start = cl_args_start(operation, args, operation->backend->capabilities, err);
-    int r = operation->args.start ? check_state(operation, err) : -EINVAL;
+        r = operation->args.start ? check_state(operation, err) : -EINVAL;
+    }
     return cl_operation_prepared(operation, r, head.deadline, CL_CLAIM_CONTAINER, err);
 }

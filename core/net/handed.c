@@ -172,7 +172,7 @@ static int socket_option(int fd, int option)
 /* NULL, or what it is instead. */
 static const char *why_unfit(int fd)
 {
-    struct sockaddr_un address;
+    struct sockaddr_un address = {0};
     socklen_t size = sizeof(address);
     int domain = socket_option(fd, SO_DOMAIN);
     int type = socket_option(fd, SO_TYPE);

@@ -52,7 +52,7 @@ static int read_all(struct watch *watch, const cloister_value *task, const clois
                     struct cloister_error *err)
 {
     int ends[2];
-    uint64_t id, bytes = 0;
+    uint64_t id = 0, bytes = 0;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return cl_error_set(err, CLOISTER_IO, errno, NULL, NULL, "make a pair of sockets");

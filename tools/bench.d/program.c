@@ -96,7 +96,7 @@ static int start(const struct command *command, int out, pid_t *ret_pid, struct 
 int watch_program(struct watch *watch, const cloister_value *task, uint64_t *ret_ns, struct cloister_error *err)
 {
     __attribute__((cleanup(command_free))) struct command command = {.name = NULL};
-    pid_t pid;
+    pid_t pid = -1;
 
     int failed = read_command(watch, task, &command, err);
     if (failed < 0)
@@ -115,7 +115,7 @@ int watch_pipe(struct watch *watch, const cloister_value *task, uint64_t *ret_ns
     __attribute__((cleanup(command_free))) struct command command = {.name = NULL};
     int ends[2];
     uint64_t bytes = 0;
-    pid_t pid;
+    pid_t pid = -1;
 
     int failed = read_command(watch, task, &command, err);
     if (failed < 0)

@@ -49,7 +49,7 @@ int ctl_client_ask(struct ctl_client *client, const char *path, const char *meth
     for (;;) {
         CL_VALUE_CLEANUP cloister_value *message = NULL;
         cloister_value *copy = cl_value_copy(params);
-        uint64_t id;
+        uint64_t id = 0;
         int failed = copy ? ctl_client_send(client, method, copy, NULL, &id, err) : ctl_no_memory(err);
         if (failed == 0)
             failed = ctl_client_await(client, id, &message, err);

@@ -82,7 +82,7 @@ static int add_secret(cloister_value *object, const char *word, struct cloister_
 {
     CL_FREE char *key = NULL;
     CL_FREE char *text = NULL;
-    const char *path = NULL;
+    const char *path = "";
     size_t size = 0;
     int failed = split(word, &key, &path, err);
 

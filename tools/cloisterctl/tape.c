@@ -26,27 +26,26 @@ static cloister_value *params_of(const struct ctl_tape *tape, const char *id, co
     return cl_steal_ptr(&params);
 }
 
-/* *ret_ours is our end; the daemon has the other one. ret_ours NULL: ours is closed before the daemon has seen its own,
- * so that not a byte is sent. */
-static int send_attach(const struct ctl_tape *tape, struct ctl_client *client, const char *id, const char *from,
-                       bool follow, int *ret_ours, uint64_t *ret_request, struct cloister_error *err)
+static int make_pair(int *ret_ours, int *ret_theirs, struct cloister_error *err)
 {
     int pair[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return cl_error_set(err, CLOISTER_LIMIT, errno, NULL, NULL, "make a pair of sockets");
-    CL_CLOSE int ours = pair[0];
-    CL_CLOSE int theirs = pair[1];
-    if (!ret_ours)
-        cl_closep(&ours);
+    *ret_ours = pair[0];
+    *ret_theirs = pair[1];
+    return 0;
+}
+
+/* The daemon gets a copy of `theirs`. */
+static int send_attach(const struct ctl_tape *tape, struct ctl_client *client, const char *id, const char *from,
+                       bool follow, int theirs, uint64_t *ret_request, struct cloister_error *err)
+{
     const struct ctl_fds fds = {.roles = {"stream"}, .fds = {theirs}, .count = 1};
     cloister_value *params = params_of(tape, id, from, follow);
     if (!params)
         return ctl_no_memory(err);
-    int failed = ctl_client_send(client, "attach", params, &fds, ret_request, err);
-    if (failed == 0 && ret_ours)
-        *ret_ours = cl_steal_fd(&ours);
-    return failed;
+    return ctl_client_send(client, "attach", params, &fds, ret_request, err);
 }
 
 int ctl_tape_place(struct ctl_tape *tape, struct ctl_client *client, const char *id, const char *from,
@@ -54,9 +53,14 @@ int ctl_tape_place(struct ctl_tape *tape, struct ctl_client *client, const char 
 {
     CL_VALUE_CLEANUP cloister_value *message = NULL;
     CL_VALUE_CLEANUP cloister_value *result = NULL;
+    CL_CLOSE int ours = -1;
+    CL_CLOSE int theirs = -1;
     uint64_t request = 0;
-    int failed = send_attach(tape, client, id, from, false, NULL, &request, err);
+    int failed = make_pair(&ours, &theirs, err);
 
+    cl_closep(&ours); /* before the daemon has seen its own, so that not a byte is sent */
+    if (failed == 0)
+        failed = send_attach(tape, client, id, from, false, theirs, &request, err);
     if (failed == 0)
         failed = ctl_client_await(client, request, &message, err);
     if (failed == 0 && ctl_message_drains(message))
@@ -81,7 +85,15 @@ int ctl_tape_place(struct ctl_tape *tape, struct ctl_client *client, const char 
 int ctl_tape_attach(struct ctl_tape *tape, struct ctl_client *client, const char *id, bool follow,
                     struct cloister_error *err)
 {
-    return send_attach(tape, client, id, NULL, follow, &tape->socket, &tape->request, err);
+    CL_CLOSE int ours = -1;
+    CL_CLOSE int theirs = -1;
+    int failed = make_pair(&ours, &theirs, err);
+
+    if (failed == 0)
+        failed = send_attach(tape, client, id, NULL, follow, theirs, &tape->request, err);
+    if (failed == 0)
+        tape->socket = cl_steal_fd(&ours);
+    return failed;
 }
 
 int ctl_tape_copy(struct ctl_tape *tape, struct cloister_error *err)

@@ -15,6 +15,7 @@ void ns_inventory_clear(struct ns_inventory *inventory)
 {
     free(inventory->processes);
     free(inventory->outputs);
+    free(inventory->pids);
     free(inventory->bytes);
     *inventory = (struct ns_inventory){.count = 0};
 }
@@ -140,8 +141,7 @@ static void take_item(struct ns_inventory *inventory, const struct ns_sandbox *s
         take_init(inventory, sandbox, record);
 }
 
-static int take_items(struct ns_inventory *inventory, const struct ns_sandbox *sandbox, struct ns_pid *pids,
-                      uint32_t *ret_living)
+static int take_items(struct ns_inventory *inventory, const struct ns_sandbox *sandbox, uint32_t *ret_living)
 {
     size_t at = 0;
 
@@ -152,14 +152,16 @@ static int take_items(struct ns_inventory *inventory, const struct ns_sandbox *s
             return -EBADMSG;
         take_item(inventory, sandbox, i, &item);
         if (item.record.state != CL_WIRE_EXITED)
-            pids[(*ret_living)++] = (struct ns_pid){.inside = item.record.pid};
+            inventory->pids[(*ret_living)++] = (struct ns_pid){.inside = item.record.pid};
     }
     return at == inventory->size ? 0 : -EBADMSG;
 }
 
 /* Living ones come in the same order in both lists. */
-static void set_pids(struct ns_inventory *inventory, const struct ns_pid *pids)
+static void set_pids(struct ns_inventory *inventory)
 {
+    const struct ns_pid *pids = inventory->pids;
+
     for (uint32_t i = 0; i < inventory->count; i++) {
         struct cloister_inventory_process *process = &inventory->processes[i];
 
@@ -174,13 +176,13 @@ static void set_pids(struct ns_inventory *inventory, const struct ns_pid *pids)
 int ns_inventory_read(struct ns_inventory *inventory, const struct ns_sandbox *sandbox)
 {
     struct ns_cgroups cgroups = ns_sandbox_cgroups(sandbox);
-    NS_FREE struct ns_pid *pids = calloc(inventory->count + 1u, sizeof(*pids));
     uint32_t living = 0;
     int rc;
 
     inventory->processes = calloc(inventory->count + 1u, sizeof(*inventory->processes));
     inventory->outputs = calloc((inventory->count + 1u) * 3u, sizeof(*inventory->outputs));
-    if (pids == NULL || inventory->processes == NULL || inventory->outputs == NULL)
+    inventory->pids = calloc(inventory->count + 1u, sizeof(*inventory->pids));
+    if (inventory->processes == NULL || inventory->outputs == NULL || inventory->pids == NULL)
         return -ENOMEM;
     inventory->told = (struct cloister_inventory){CLOISTER_INIT(struct cloister_inventory),
                                                   .fate = CLOISTER_FATE_ALIVE,
@@ -190,11 +192,11 @@ int ns_inventory_read(struct ns_inventory *inventory, const struct ns_sandbox *s
                                                   .process_count = inventory->count,
                                                   .process_size = sizeof(*inventory->processes)};
     inventory->init_exited = true;
-    rc = take_items(inventory, sandbox, pids, &living);
+    rc = take_items(inventory, sandbox, &living);
     if (rc < 0)
         return rc;
-    ns_pids_find(&cgroups, sandbox->intent.group, sandbox->pid, pids, living);
-    set_pids(inventory, pids);
+    ns_pids_find(&cgroups, sandbox->intent.group, sandbox->pid, inventory->pids, living);
+    set_pids(inventory);
     if (inventory->container.state == CLOISTER_CONTAINER_CREATED)
         inventory->user = ns_pid_user(inventory->container.pid);
     return 0;

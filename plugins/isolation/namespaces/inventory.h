@@ -8,11 +8,14 @@
 
 #include "sandbox.h"
 
+struct ns_pid;
+
 struct ns_inventory {
     struct cloister_inventory told; /* what it comes to; borrows from what follows and from the cid */
     struct cloister_inventory_container container;
     struct cloister_inventory_process *processes;
     struct cloister_output_end *outputs; /* three for each process */
+    struct ns_pid *pids;                 /* of those that live */
     char *bytes;                         /* the list, as it came */
     size_t size;
     uint32_t version; /* of the keeper: which list it is */

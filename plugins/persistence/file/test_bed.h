@@ -51,7 +51,7 @@ uint64_t bed_told(const char *id, const char *kind, const char *data, size_t siz
 
 static inline bool bed_says(const struct bytes *report, const char *words)
 {
-    return report->size && memmem(report->data, report->size, words, strlen(words));
+    return report->data && memmem(report->data, report->size, words, strlen(words));
 }
 
 static inline struct cloister_sv bed_sv(const char *text)

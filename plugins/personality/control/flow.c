@@ -269,6 +269,8 @@ void ct_flows_drain(struct ct_instance *instance)
 
 void ct_flows_close(struct ct_instance *instance)
 {
-    while (instance->flows)
-        flow_free(instance->flows);
+    for (struct ct_flow *flow = instance->flows, *next; flow; flow = next) {
+        next = flow->next;
+        flow_free(flow);
+    }
 }
