@@ -147,7 +147,17 @@ static int compile_watched(struct ns_compile *c)
     return plan->procs_fd == CL_WIRE_NO_FD ? -1 : 0;
 }
 
-static int compile_root(struct ns_compile *c, const struct cloister_container_args *args)
+/* The call's rootfs is the root; the spec may repeat it, and may make it read-only. */
+static int check_root(struct ns_compile *c, const cloister_value *root, const struct cloister_container_args *args)
+{
+    struct cloister_sv path = ns_get_string(&c->r, root, "path");
+
+    if (path.size == 0 || (path.size == args->rootfs.size && memcmp(path.data, args->rootfs.data, path.size) == 0))
+        return 0;
+    return ns_refuse(&c->r, CLOISTER_INVALID, "root.path", "is not the root file system of the call");
+}
+
+static int compile_root(struct ns_compile *c, const cloister_value *root, const struct cloister_container_args *args)
 {
     struct cl_wire_plan *plan = &c->plan.head;
 
@@ -155,12 +165,12 @@ static int compile_root(struct ns_compile *c, const struct cloister_container_ar
         return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "rootfs", "kind %u is not supported", args->rootfs_kind);
     if (args->rootfs_flags & ~(CLOISTER_ROOTFS_WRITABLE | CLOISTER_ROOTFS_IDMAP))
         return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "rootfs", "unknown flags 0x%x", args->rootfs_flags);
-    if (ns_check_inner_path(&c->r, args->rootfs, "rootfs") < 0)
+    if (ns_check_inner_path(&c->r, args->rootfs, "rootfs") < 0 || check_root(c, root, args) < 0)
         return -1;
     plan->root_fd = ns_need_path(c, NS_NEED_ROOT, args->rootfs, "rootfs");
     if (plan->root_fd == CL_WIRE_NO_FD)
         return -1;
-    if (!(args->rootfs_flags & CLOISTER_ROOTFS_WRITABLE))
+    if (!(args->rootfs_flags & CLOISTER_ROOTFS_WRITABLE) || ns_get_bool(&c->r, root, "readonly", false))
         plan->flags |= CL_WIRE_PLAN_ROOT_READONLY;
     /* Without a user namespace the mapping is the identity. */
     if ((args->rootfs_flags & CLOISTER_ROOTFS_IDMAP) && ns_in_userns(c))
@@ -175,7 +185,7 @@ static int compile_spec(struct ns_compile *c, const cloister_value *spec, const 
 
     if (ns_check_spec(&c->r, spec) < 0 || ns_compile_namespaces(c, spec) < 0 || ns_compile_ids(c, spec) < 0)
         return -1;
-    if (compile_root(c, args) < 0)
+    if (compile_root(c, ns_get(&c->r, spec, "root"), args) < 0)
         return -1;
     for (size_t i = 0; i < sizeof(facilities) / sizeof(*facilities); i++)
         if (facilities[i](c, spec) < 0)

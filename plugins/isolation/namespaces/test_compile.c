@@ -230,7 +230,7 @@ static void test_sentences(void **state)
         const char *sentence;
     } refused[] = {
         {{"predicate", "\"hooks\":{\"prestart\":[{\"path\":\"/x\"}]},"},
-         "'hooks.prestart' is not supported by the namespaces backend"},
+         "'hooks.prestart' is not supported: no hook is run"},
         {{"required", NULL, NULL, ",\"devices\":[{\"type\":\"c\",\"path\":\"/dev/x\"}]"},
          "'linux.devices[0]' needs major and minor"},
         {{"clause", NULL, ",{\"type\":\"universe\"}"}, "linux.namespaces[1].type: 'universe' is no namespace"},
