@@ -262,10 +262,10 @@ static void test_plugins(void **state)
     CL_FREE char *want =
         cl_asprintf("[{\"name\":\"wrap-a\",\"kind\":\"persistence\",\"version\":\"1.0\",\"licence\":\"Apache-2.0\","
                     "\"file\":\"%s/wrap-a.so\",\"abi\":"
-                    "\"0.2\",\"capabilities\":[],\"instances\":[\"main\"]},{\"name\":\"trace\",\"kind\":"
+                    "\"0.3\",\"capabilities\":[],\"instances\":[\"main\"]},{\"name\":\"trace\",\"kind\":"
                     "\"persistence\",\"version\":\"1.0\","
                     "\"licence\":\"Apache-2.0\",\"file\":\"%s/"
-                    "trace.so\",\"abi\":\"0.2\",\"capabilities\":[\"DURABLE\"],\"instances\":[\"main\","
+                    "trace.so\",\"abi\":\"0.3\",\"capabilities\":[\"DURABLE\"],\"instances\":[\"main\","
                     "\"two\"]}]",
                     test_prefix, test_prefix);
     assert_string_equal(json.data, want);

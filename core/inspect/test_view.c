@@ -43,7 +43,7 @@ static void test_list(void **state)
                 "0-9 and '-'; rename it\n"
                 "path=PREFIX/bad-minor.so status=refused: plugin file 'PREFIX/bad-minor.so': it was built for ABI 0.9, "
                 "this daemon has "
-                "0.2, and before 1.0 both must be equal; rebuild the plugin against this daemon's headers\n"
+                "0.3, and before 1.0 both must be equal; rebuild the plugin against this daemon's headers\n"
                 "name=good-personality kind=personality version=1.0 path=PREFIX/good-personality.so status=ok\n"
                 "name=needs-push kind=personality version=1.0 path=PREFIX/needs-push.so status=ok\n"
                 "name=pushes kind=transport version=1.0 path=PREFIX/pushes.so status=ok\n"
@@ -53,7 +53,7 @@ static void test_list(void **state)
 
 #define HEAD(name, kind)                                                       \
     "name=" name "\nkind=" kind "\npath=PREFIX/" name                          \
-    ".so\nabi_major=0\nabi_minor=2\nversion=1.0\nlicence=Apache-2.0\nbuild=\n" \
+    ".so\nabi_major=0\nabi_minor=3\nversion=1.0\nlicence=Apache-2.0\nbuild=\n" \
     "summary=a test's plugin\nwrapper=no\n"
 
 static const struct {

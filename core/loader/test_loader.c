@@ -73,10 +73,10 @@ static const struct {
     {"bad-major", 0,
      "it was built for ABI major 1, this daemon has 0; rebuild the plugin against this daemon's headers"},
     {"bad-minor", 0,
-     "it was built for ABI 0.9, this daemon has 0.2, and before 1.0 both must be equal; rebuild the plugin against "
+     "it was built for ABI 0.9, this daemon has 0.3, and before 1.0 both must be equal; rebuild the plugin against "
      "this daemon's "
      "headers"},
-    {"bad-host-minor", 0, "it needs a daemon of ABI minor 7 or later, this one has 2; use a newer daemon"},
+    {"bad-host-minor", 0, "it needs a daemon of ABI minor 7 or later, this one has 3; use a newer daemon"},
     {"bad-kind", 0, "it is of kind 9, this daemon knows 1 to 4; use a newer daemon"},
     {"good-persistence", CLOISTER_KIND_ISOLATION,
      "it is a persistence plugin, but an isolation plugin is asked for; name another plugin there"},

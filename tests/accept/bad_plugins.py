@@ -14,7 +14,7 @@ import sys
 CASES = [
     ("bad-magic", None, "its magic is 0x12345678, not 0x54534c43; "),
     ("bad-major", None, "it was built for ABI major 1, this daemon has 0; "),
-    ("bad-minor", None, "it was built for ABI 0.9, this daemon has 0.2, "),
+    ("bad-minor", None, "it was built for ABI 0.9, this daemon has 0.3, "),
     ("bad-kind", None, "it is of kind 9, this daemon knows 1 to 4; "),
     ("bad-requires", None, "it requires host features 0x24, this daemon has 0x0"),
     ("bad-name", None, "it calls itself 'other', but its file is called 'bad-name.so'; "),

@@ -57,7 +57,7 @@ class Run:
 
 
 def command_line(run):
-    run.expect("version", ["--version"], 0, lambda out: out.startswith("cloisterd ") and out.endswith("(plugin ABI 0.2)\n"), "")
+    run.expect("version", ["--version"], 0, lambda out: out.startswith("cloisterd ") and out.endswith("(plugin ABI 0.3)\n"), "")
     run.expect("help", ["--help"], 0, lambda out: all(
         word in out for word in ("--config", "--check-config", "--dump-config", "--list-plugins", "--dump-plugin", "--version")), "")
     hint = "; --help lists the options\n"
