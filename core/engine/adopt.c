@@ -132,6 +132,7 @@ static bool take_states(struct cl_sandbox *sandbox, const struct cloister_invent
             continue;
         changed |= container->state != from->state;
         container->state = from->state;
+        container->frozen = from->frozen != 0;
         container->started_real_ns = container->init ? container->init->started_real_ns : container->started_real_ns;
         sandbox->state = CLOISTER_SANDBOX_UP;
         sandbox->down = false;
@@ -156,6 +157,7 @@ static int take_inventory(struct cl_row *row, struct cl_sandbox *sandbox, struct
     if (r < 0)
         return r;
     row->changed |= take_states(sandbox, inventory);
+    sandbox->frozen = inventory->frozen != 0 && sandbox->state == CLOISTER_SANDBOX_UP;
     queue_exits(sandbox, exits, count);
     return cl_restore_inits(sandbox, &lost); /* the keeper does not know them: nobody ever will */
 }

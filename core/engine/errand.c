@@ -3,7 +3,9 @@
 
 #include <signal.h>
 
+#include "core/engine/freeze.h"
 #include "core/engine/operation.h"
+#include "core/log/log.h"
 
 static void on_done(void *ctx, const struct cloister_error *err, const void *data)
 {
@@ -16,6 +18,17 @@ static void cancel(struct cl_operation *operation)
     cl_operation_cancel_call(operation);
 }
 
+/* What stands still dies when it runs. */
+static void on_killed(void *ctx, const struct cloister_error *err, const void *data)
+{
+    (void)data;
+    struct cl_operation *operation = ctx;
+    struct cl_container *container = cl_container_find(operation->sandbox, operation->own_kill.container, NULL);
+    if (!err && container && cl_frozen_let_die(operation, container))
+        return;
+    cl_operation_finish(operation, err, NULL);
+}
+
 static void begin_kill_process(struct cl_operation *operation)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
@@ -26,7 +39,7 @@ static void begin_kill_process(struct cl_operation *operation)
 static void begin_kill_container(struct cl_operation *operation)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
-    if (CL_ISO_CALL(operation, container_kill, &operation->iso.kill, on_done, &err) < 0)
+    if (CL_ISO_CALL(operation, container_kill, &operation->iso.kill, on_killed, &err) < 0)
         cl_operation_finish(operation, &err, NULL);
 }
 
@@ -67,7 +80,12 @@ void cl_errand_kill_container(struct cl_container *container)
         return;
     errand->own_kill = (struct cloister_container_kill_args){
         CLOISTER_INIT(struct cloister_container_kill_args), .set = CLOISTER_KILL_ALL, .sandbox = cl_sandbox_id(sandbox),
-        .container = cl_sv_cstr(container->cid), .signal = SIGKILL};
+        .container = cl_arena_sv(&errand->arena, cl_sv_cstr(container->cid)), .signal = SIGKILL};
+    if (errand->arena.failed) { /* it would mean another container */
+        (void)cl_operation_drop(errand);
+        cl_log(CL_LOG_ERROR, CL_ENGINE_AREA, "no memory to kill the rest of %s", sandbox->id);
+        return;
+    }
     errand->iso.kill =
         (struct cloister_iso_kill_args){CLOISTER_INIT(struct cloister_iso_kill_args), .kill = &errand->own_kill};
     cl_sandbox_identity(sandbox, &errand->iso.kill.sandbox);

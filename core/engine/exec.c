@@ -4,8 +4,8 @@
 #include "core/engine/api.h"
 #include "core/engine/args.h"
 #include "core/engine/errand.h"
+#include "core/engine/freeze.h"
 #include "core/engine/operation.h"
-#include "core/engine/records.h"
 #include "core/engine/runfile.h"
 #include "core/error/error.h"
 #include "core/log/log.h"
@@ -13,35 +13,10 @@
 #include "core/util/time.h"
 #include "core/value/value.h"
 
-/* Why nothing can run in it. */
-static int refuse_state(const struct cl_sandbox *sandbox, struct cloister_error *err)
-{
-    bool off = sandbox->state == CLOISTER_SANDBOX_OFF;
-    uint32_t state = sandbox->gate_closed ? CLOISTER_SANDBOX_DESTROYING : sandbox->state;
-    int r = state == CLOISTER_SANDBOX_DESTROYING
-                ? cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "it is being destroyed")
-                : cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "it is %s%s%s%s, not up",
-                               cl_sandbox_state_name(state), off ? " (" : "", off ? cl_cause_name(sandbox->cause) : "",
-                               off ? ")" : "");
-    if (err)
-        err->detail = state;
-    return r;
-}
-
 static int check_state(const struct cl_operation *operation, struct cloister_error *err)
 {
-    const struct cl_sandbox *sandbox = operation->sandbox;
-    bool making = sandbox->state == CLOISTER_SANDBOX_CREATING && sandbox->creating;
-    if (sandbox->gate_closed || (sandbox->state != CLOISTER_SANDBOX_UP && !making))
-        return refuse_state(sandbox, err);
-    if (operation->container->state == CLOISTER_CONTAINER_STOPPED || operation->container->ending) {
-        int r = cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "container '%s' has stopped",
-                             operation->container->cid);
-        if (err)
-            err->detail = CLOISTER_CONTAINER_STOPPED;
-        return r;
-    }
-    return 0;
+    int r = cl_sandbox_check_coming(operation->sandbox, err);
+    return r ? r : cl_container_check_live(operation->container, err);
 }
 
 static int check_room(const struct cl_operation *operation, struct cloister_sv name, struct cloister_error *err)
@@ -134,6 +109,7 @@ static void begin(struct cl_operation *operation)
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct cloister_iso_exec_args *args = &operation->iso.exec;
     int r = check_state(operation, &err);
+    r = r ? r : cl_frozen_refuse(operation->sandbox, operation->container, &err);
     if (r == 0 && !operation->backend->vtable->exec)
         r = cl_operation_no_slot(operation, "exec", &err);
     if (r == 0 && operation->args.exec->flags & CLOISTER_EXEC_ENV_FROM_CONTAINER)

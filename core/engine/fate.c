@@ -140,6 +140,7 @@ static void sandbox_down(struct cl_sandbox *sandbox, uint32_t cause)
     if (sandbox->down)
         return;
     sandbox->down = true;
+    sandbox->frozen = false;
     sandbox->cause = cause;
     bool destroying = sandbox->state == CLOISTER_SANDBOX_DESTROYING;
     struct cl_runfile file = cl_runfile_of_sandbox(sandbox);
@@ -178,7 +179,7 @@ static void container_down(struct cl_container *container, uint32_t cause)
     if (container->init)
         drain(container->init);
     container->state = CLOISTER_CONTAINER_STOPPED;
-    container->ending = false;
+    container->ending = container->frozen = false;
     struct cloister_event event = event_of(sandbox, CLOISTER_EVENT_CONTAINER_DOWN, container);
     event.process = container->init_number;
     event.status = container->status;

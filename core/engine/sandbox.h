@@ -75,6 +75,7 @@ struct cl_container {
     uint32_t state; /* enum cloister_container_state */
     uint32_t incarnation;
     bool stopping;           /* a stop is under way: a later daemon finishes it */
+    bool frozen;             /* by itself; it stands still also when the sandbox is (freeze.h) */
     struct cl_process *init; /* NULL once released */
     cloister_process init_number;
     struct cloister_status status; /* init's */
@@ -133,6 +134,7 @@ struct cl_sandbox {
     bool committing;  /* the record that says otherwise is being written */
     bool recovering;  /* a former daemon's: it is not clear yet what became of it */
     bool no_contact;  /* it lives, or may live, and does not answer */
+    bool frozen;      /* as a whole (freeze.h) */
     bool unknown;     /* its record does not explain it: to be shown and left alone (unknown.h) */
     struct cl_list notices;
     struct cl_notice lost;
@@ -164,6 +166,13 @@ int cl_run_dir_remove(const char *path);
 /* 1: somebody answers at a socket in it. 0, or negative errno. */
 int cl_run_dir_in_use(const char *path);
 struct cloister_sv cl_sandbox_id(const struct cl_sandbox *sandbox);
+
+/* state.c: can anything be done in it now? 0, or negative with err INVALID_STATE. */
+int cl_sandbox_check_up(const struct cl_sandbox *sandbox, struct cloister_error *err);
+/* The same for what waits in line behind its create. */
+int cl_sandbox_check_coming(const struct cl_sandbox *sandbox, struct cloister_error *err);
+/* Of one that has not stopped. */
+int cl_container_check_live(const struct cl_container *container, struct cloister_error *err);
 
 /* container.c. cid empty = "main". */
 int cl_container_new(struct cl_sandbox *sandbox, struct cloister_sv cid, struct cloister_sv rootfs,

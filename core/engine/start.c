@@ -3,6 +3,7 @@
 
 #include "core/engine/api.h"
 #include "core/engine/args.h"
+#include "core/engine/freeze.h"
 #include "core/engine/operation.h"
 #include "core/error/error.h"
 #include "core/util/time.h"
@@ -95,7 +96,7 @@ static void on_intent(void *ctx, const struct cloister_error *err)
 static void begin(struct cl_operation *operation)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
-    if (check_state(operation, &err) < 0)
+    if (check_state(operation, &err) < 0 || cl_frozen_refuse(operation->sandbox, operation->container, &err) < 0)
         cl_operation_finish(operation, &err, NULL);
     else
         cl_journal_write(operation->sandbox, CL_RECORD_CONTAINERS, CLOISTER_DURABLE_DAEMON, &operation->journal,

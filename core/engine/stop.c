@@ -7,6 +7,7 @@
 #include "core/engine/api.h"
 #include "core/engine/args.h"
 #include "core/engine/errand.h"
+#include "core/engine/freeze.h"
 #include "core/engine/operation.h"
 #include "core/error/error.h"
 #include "core/util/time.h"
@@ -52,7 +53,8 @@ static void begin(struct cl_operation *operation)
     cl_list_append(&container->watchers, &operation->waiting);
     set_stopping(container, true);
     uint64_t now = cl_mono_ns();
-    if (__builtin_add_overflow(now, operation->args.stop->grace, &operation->wake_at))
+    uint64_t grace = cl_frozen(operation->sandbox, container) ? 0 : operation->args.stop->grace; /* nobody could act */
+    if (__builtin_add_overflow(now, grace, &operation->wake_at))
         operation->wake_at = UINT64_MAX;
     cl_engine_wake_at(operation->engine, operation->wake_at);
     if (CL_ISO_CALL(operation, container_kill, &operation->iso.kill, on_signalled, &err) < 0)

@@ -209,6 +209,20 @@ cloister_op ask_signal(struct world *world, const char *id, cloister_process pro
     ASK("signal", cl_engine_api.signal, &args);
 }
 
+cloister_op ask_freeze(struct world *world, const char *id, const char *container, uint64_t deadline)
+{
+    struct cloister_freeze_args args = {CLOISTER_INIT(struct cloister_freeze_args), .sandbox = cl_sv_cstr(id),
+                                        .container = cl_sv_cstr(container), .deadline = deadline};
+    ASK("freeze", cl_engine_api.freeze, &args);
+}
+
+cloister_op ask_thaw(struct world *world, const char *id, const char *container)
+{
+    struct cloister_thaw_args args = {CLOISTER_INIT(struct cloister_thaw_args), .sandbox = cl_sv_cstr(id),
+                                      .container = cl_sv_cstr(container)};
+    ASK("thaw", cl_engine_api.thaw, &args);
+}
+
 cloister_op ask_release(struct world *world, const char *id, cloister_process process)
 {
     struct cloister_release_args args = {CLOISTER_INIT(struct cloister_release_args), .sandbox = cl_sv_cstr(id),

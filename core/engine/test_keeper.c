@@ -28,6 +28,28 @@ uint32_t fake_fate_code(struct world *world, struct cloister_sv id)
     return code;
 }
 
+static struct fake_frozen *find_frozen(struct world *world, struct cloister_sv id)
+{
+    struct fake_frozen *one = world->frozen;
+    while (one < world->frozen + CL_COUNT(world->frozen) && *one->id && !cl_sv_is(id, one->id))
+        one++;
+    assert_true(one < world->frozen + CL_COUNT(world->frozen));
+    return one;
+}
+
+void fake_freeze(struct world *world, struct cloister_sv id, struct cloister_sv container, bool frozen)
+{
+    struct fake_frozen *one = find_frozen(world, id);
+    snprintf(one->id, sizeof(one->id), "%.*s", CL_SV_ARG(id));
+    *(container.size ? &one->main : &one->whole) = frozen;
+}
+
+bool fake_is_frozen(struct world *world, struct cloister_sv id)
+{
+    const struct fake_frozen *one = find_frozen(world, id);
+    return one->whole || one->main;
+}
+
 static struct cloister_inventory_process entry(const struct fake_process *process)
 {
     return (struct cloister_inventory_process){
@@ -58,9 +80,12 @@ void fake_inventory(struct world *world, const struct cloister_iso_adopt_args *a
                                             .container_count = args->container_count,
                                             .container_size = sizeof(container),
                                             .processes = processes,
-                                            .process_size = sizeof(processes[0])};
+                                            .process_size = sizeof(processes[0]),
+                                            .frozen = find_frozen(world, args->sandbox.id)->whole};
     result->inventory = &inventory;
-    container = (struct cloister_inventory_container){.cid = CLOISTER_SV("main"), .state = CLOISTER_CONTAINER_STOPPED};
+    container = (struct cloister_inventory_container){.cid = CLOISTER_SV("main"),
+                                                      .state = CLOISTER_CONTAINER_STOPPED,
+                                                      .frozen = find_frozen(world, args->sandbox.id)->main};
     for (unsigned i = 0; i < world->process_count; i++) {
         const struct fake_process *process = &world->processes[i];
         if (process->forgotten || !cl_sv_is(args->sandbox.id, process->sandbox))

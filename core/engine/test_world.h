@@ -38,6 +38,8 @@ enum slot {
     SLOT_STDIN,
     SLOT_STDIN_CLOSE,
     SLOT_ADOPT,
+    SLOT_FREEZE,
+    SLOT_THAW,
     SLOT_COUNT
 };
 
@@ -58,6 +60,12 @@ struct fake_fate {
     char id[20];
     uint32_t fate;
     uint32_t code; /* or: the error of the next call, once */
+};
+
+/* What of a sandbox stands still in the fake's eyes. */
+struct fake_frozen {
+    char id[20];
+    bool whole, main;
 };
 
 /* Who the engine is: set before world_born. */
@@ -137,6 +145,9 @@ struct world {
     char env_seen[1024]; /* of the latest exec */
     uint32_t exec_flags_seen;
     cloister_process process_seen; /* of the latest attach, policy, stdin */
+    struct fake_frozen frozen[8];
+    bool v1; /* a kill of what is frozen takes effect when it is thawed */
+    uint32_t pending_kill;
     /* store */
     struct fake_set sets[1100];
     unsigned gets, gets_held;
@@ -185,6 +196,7 @@ struct world {
 
 void release_gets(struct world *world);
 void fake_set_clear(struct fake_set *set);
+extern const struct cloister_isolation fake_isolation;     /* test_isolation.c; instance = the world */
 extern const struct cloister_persistence fake_persistence; /* test_store.c; instance = the world */
 /* fn on a later turn of the loop. */
 void post(struct world *world, cloister_fn fn, void *ctx);
@@ -203,6 +215,9 @@ int world_born(struct world *world);
 void world_again(struct world *world);
 /* test_keeper.c */
 void fake_inventory(struct world *world, const struct cloister_iso_adopt_args *args, struct cloister_result *result);
+/* container empty: the sandbox as a whole. */
+void fake_freeze(struct world *world, struct cloister_sv id, struct cloister_sv container, bool frozen);
+bool fake_is_frozen(struct world *world, struct cloister_sv id);
 uint32_t fake_fate_code(struct world *world, struct cloister_sv id);
 void set_fate(struct world *world, const char *id, uint32_t fate, uint32_t code);
 void trace_add(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -244,6 +259,8 @@ cloister_op ask_stdin_close(struct world *world, const char *id, cloister_proces
 cloister_op ask_label(struct world *world, const char *id, const char *key, const char *value, uint32_t flags);
 /* id "": of the service itself. data.data NULL: removes. */
 cloister_op ask_record(struct world *world, const char *id, uint32_t where, struct cloister_sv data);
+cloister_op ask_freeze(struct world *world, const char *id, const char *container, uint64_t deadline);
+cloister_op ask_thaw(struct world *world, const char *id, const char *container);
 cloister_op ask_release(struct world *world, const char *id, cloister_process process);
 void on_done(void *ctx, cloister_op op, const struct cloister_error *error, const struct cloister_result *result);
 /* Tells which completions a word is for. */

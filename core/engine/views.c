@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "core/engine/freeze.h"
 #include "core/engine/label.h"
 #include "core/engine/operation.h"
 #include "core/error/error.h"
@@ -22,7 +23,7 @@ static uint32_t sandbox_flags(const struct cl_sandbox *sandbox)
 {
     return (sandbox->journal.owed ? CLOISTER_SANDBOX_DIRTY : 0) |
            (sandbox->recovering ? CLOISTER_SANDBOX_RECOVERING : 0) |
-           (sandbox->no_contact ? CLOISTER_SANDBOX_NO_CONTACT : 0) |
+           (sandbox->no_contact ? CLOISTER_SANDBOX_NO_CONTACT : 0) | (sandbox->frozen ? CLOISTER_SANDBOX_FROZEN : 0) |
            (sandbox->uncommitted ? CLOISTER_SANDBOX_UNCOMMITTED : 0);
 }
 
@@ -140,6 +141,7 @@ int32_t cl_view_containers(const struct cloister_host *host, struct cloister_sv 
             .status = container->status,
             .rootfs = cl_sv_cstr(container->rootfs),
             .started_real_ns = container->started_real_ns,
+            .frozen = cl_frozen(sandbox, container),
         };
         fn(ctx, &info);
     }
