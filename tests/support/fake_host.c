@@ -360,6 +360,12 @@ static uint64_t now_mono(void)
     return fake_now;
 }
 
+/* Since 1970, as the tests know it. */
+static uint64_t now_real(void)
+{
+    return 1700000000000000000u + fake_now;
+}
+
 static struct cloister_sv version(const struct cloister_host *host)
 {
     (void)host;
@@ -388,6 +394,8 @@ static int32_t health_json(const struct cloister_host *host, struct cloister_sv 
 
 static const struct cloister_system_api systems = {CLOISTER_INIT(struct cloister_system_api),
                                                    .now_mono = now_mono,
+                                                   .now_boot = now_mono,
+                                                   .now_real = now_real,
                                                    .version = version,
                                                    .instance = instance,
                                                    .plugins_json = plugins_json,

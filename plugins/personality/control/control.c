@@ -3,37 +3,49 @@
  * control - the operators' personality: what cloisterctl speaks. README.md beside this file has every shape.
  *
  * A request's params are read strictly (params.c): a key that is unknown, missing or of another type is an error that
- * names it. Reads (op_view.c) are answered from the engine's synchronous views. Bytes of a process (op_flow.c) are a
- * flow (flow.c): a relay of the host's that an exchange waits for. Everything else (op_create.c, op_process.c) becomes
+ * names it. Reads (op_view.c) are answered from the engine's synchronous views. Bytes of a process (op_flow.c) and
+ * archives (op_files.c) are a flow (flow.c): a relay of the host's that an exchange waits for. Everything else becomes
  * one operation of the engine and one ct_call (call.c) that joins its completion with the exchange, if that is still
  * there: a client that goes away ends its own waits and subscriptions and nothing else. Events (subscription.c) are
  * pushed as the connection takes them; a slow client has a bounded queue and is told how many it has lost.
  */
 #include "flow.h"
 
-#define OPERATIONS(X)                                              \
-    X(version, OBSERVE, 0)                                         \
-    X(plugins, OBSERVE, 0)                                         \
-    X(list, OBSERVE, 0)                                            \
-    X(inspect, OBSERVE, 0)                                         \
-    X(health, OBSERVE, 0)                                          \
-    X(hello, OBSERVE, 0)                                           \
-    X(events, OBSERVE, CLOISTER_ROUTE_PARKED)                      \
-    X(unsubscribe, OBSERVE, 0)                                     \
-    X(wait, OBSERVE, CLOISTER_ROUTE_PARKED)                        \
-    X(create, CONTROL, CLOISTER_ROUTE_FDS)                         \
-    X(start, CONTROL, CLOISTER_ROUTE_FDS)                          \
-    X(exec, CONTROL, CLOISTER_ROUTE_FDS)                           \
-    X(signal, CONTROL, 0)                                          \
-    X(stop, CONTROL, CLOISTER_ROUTE_PARKED)                        \
-    X(destroy, CONTROL, 0)                                         \
-    X(release, CONTROL, 0)                                         \
-    X(commit, CONTROL, 0)                                          \
-    X(label, CONTROL, 0)                                           \
-    X(attach, CONTROL, CLOISTER_ROUTE_FDS | CLOISTER_ROUTE_PARKED) \
-    X(attach_policy, CONTROL, 0)                                   \
-    X(stdin, CONTROL, CLOISTER_ROUTE_FDS | CLOISTER_ROUTE_PARKED)  \
-    X(stdin_close, CONTROL, 0)                                     \
+#define OPERATIONS(X)                                                 \
+    X(version, OBSERVE, 0)                                            \
+    X(plugins, OBSERVE, 0)                                            \
+    X(list, OBSERVE, 0)                                               \
+    X(inspect, OBSERVE, 0)                                            \
+    X(health, OBSERVE, 0)                                             \
+    X(hello, OBSERVE, 0)                                              \
+    X(events, OBSERVE, CLOISTER_ROUTE_PARKED)                         \
+    X(unsubscribe, OBSERVE, 0)                                        \
+    X(wait, OBSERVE, CLOISTER_ROUTE_PARKED)                           \
+    X(create, CONTROL, CLOISTER_ROUTE_FDS)                            \
+    X(start, CONTROL, CLOISTER_ROUTE_FDS)                             \
+    X(exec, CONTROL, CLOISTER_ROUTE_FDS)                              \
+    X(signal, CONTROL, 0)                                             \
+    X(stop, CONTROL, CLOISTER_ROUTE_PARKED)                           \
+    X(destroy, CONTROL, 0)                                            \
+    X(release, CONTROL, 0)                                            \
+    X(commit, CONTROL, 0)                                             \
+    X(label, CONTROL, 0)                                              \
+    X(attach, CONTROL, CLOISTER_ROUTE_FDS | CLOISTER_ROUTE_PARKED)    \
+    X(attach_policy, CONTROL, 0)                                      \
+    X(stdin, CONTROL, CLOISTER_ROUTE_FDS | CLOISTER_ROUTE_PARKED)     \
+    X(stdin_close, CONTROL, 0)                                        \
+    X(resize, CONTROL, 0)                                             \
+    X(container_create, CONTROL, CLOISTER_ROUTE_FDS)                  \
+    X(container_delete, CONTROL, 0)                                   \
+    X(freeze, CONTROL, 0)                                             \
+    X(thaw, CONTROL, 0)                                               \
+    X(update, CONTROL, 0)                                             \
+    X(stats, OBSERVE, 0)                                              \
+    X(procs, OBSERVE, 0)                                              \
+    X(file_put, CONTROL, 0)                                           \
+    X(read_file, CONTROL, 0)                                          \
+    X(files_in, CONTROL, CLOISTER_ROUTE_FDS | CLOISTER_ROUTE_PARKED)  \
+    X(files_out, CONTROL, CLOISTER_ROUTE_FDS | CLOISTER_ROUTE_PARKED) \
     X(shutdown, ADMIN, 0)
 
 #define NUMBER(name, access_class, route_flags) OP_##name,

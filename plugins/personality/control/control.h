@@ -62,11 +62,17 @@ void ct_set_u64(const struct ct_instance *instance, cloister_value **object, con
 void ct_set_bool(const struct ct_instance *instance, cloister_value **object, const char *key, bool yes);
 void ct_set_null(const struct ct_instance *instance, cloister_value **object, const char *key);
 
+/* What text says; null for none, or for what is no JSON. */
+cloister_value *ct_json(const struct ct_instance *instance, struct cloister_sv text);
+
 /* ---- the operations: op_*.c, labels.c, subscription.c ---- */
 typedef void ct_op_fn(struct ct_instance *instance, cloister_exchange *exchange, const cloister_value *params);
 ct_op_fn ct_version, ct_plugins, ct_list, ct_inspect, ct_health, ct_shutdown, ct_hello;
 ct_op_fn ct_create, ct_start, ct_exec, ct_wait, ct_signal, ct_stop, ct_destroy, ct_release, ct_commit, ct_label;
-ct_op_fn ct_attach, ct_attach_policy, ct_stdin, ct_stdin_close;
+ct_op_fn ct_attach, ct_attach_policy, ct_stdin, ct_stdin_close, ct_resize;
+ct_op_fn ct_container_create, ct_container_delete;
+ct_op_fn ct_freeze, ct_thaw, ct_update, ct_stats, ct_procs;
+ct_op_fn ct_file_put, ct_read_file, ct_files_in, ct_files_out;
 ct_op_fn ct_events, ct_unsubscribe;
 
 void ct_subscription_event(struct ct_instance *instance, const struct cloister_event *event);

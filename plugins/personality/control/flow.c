@@ -85,7 +85,7 @@ static cloister_value *answer_of(const struct ct_flow *flow)
     const struct ct_instance *instance = flow->instance;
     cloister_value *answer = instance->host->value->new_object();
     ct_set_text(instance, &answer, "verdict", ct_sv(flow->verdict));
-    if (flow->class->from_process) {
+    if (flow->class->numbered) {
         uint64_t position = position_of(flow);
         ct_set_u64(instance, &answer, "from", flow->position);
         ct_set_u64(instance, &answer, "position", position);
@@ -98,7 +98,7 @@ static cloister_value *answer_of(const struct ct_flow *flow)
 /* The client has its answer, the daemon drains: the place in the process's output is kept. */
 static void leave_inside(struct ct_flow *flow)
 {
-    if (!flow->class->from_process || !flow->inside) {
+    if (!flow->class->numbered || !flow->inside) {
         flow_free(flow);
         return;
     }
@@ -218,17 +218,35 @@ static int take_stream(struct ct_params *params, cloister_exchange *exchange)
     return params->failed ? -1 : fd;
 }
 
-void ct_flow_begin(struct ct_flow *flow, struct ct_params *params)
+bool ct_client_stream(struct ct_params *params, cloister_exchange *exchange, cloister_stream **ret_stream)
 {
-    const struct cloister_host *host = flow->instance->host;
-    int fd = take_stream(params, flow->exchange);
-    int result = fd >= 0 ? host->stream->from_fd(host, fd, &flow->client) : 0;
+    const struct cloister_host *host = params->instance->host;
+    cloister_stream *stream = NULL;
+    int fd = take_stream(params, exchange);
+    int result = fd >= 0 ? host->stream->from_fd(host, fd, &stream) : 0;
     if (result < 0) {
-        flow->client = NULL;
         params->failed = true;
         host->log->error_set(params->err, CLOISTER_IO, -result, "fds", "params", "use the client's descriptor");
     }
     if (!params->failed)
+        *ret_stream = stream;
+    return !params->failed;
+}
+
+void ct_flow_container(struct ct_flow *flow, struct ct_params *params)
+{
+    struct cloister_sv cid;
+    if (!ct_text(params, "container", &cid))
+        return;
+    if (cid.size >= sizeof(flow->container))
+        ct_wrong(params, "container", "longer than 255 bytes");
+    else
+        memcpy(flow->container, cid.data, cid.size);
+}
+
+void ct_flow_begin(struct ct_flow *flow, struct ct_params *params)
+{
+    if (ct_client_stream(params, flow->exchange, &flow->client))
         flow->opening = flow->class->open(flow, on_opened, params->err);
     if (!flow->opening)
         fail(flow, params->err);
@@ -238,7 +256,7 @@ void ct_flow_begin(struct ct_flow *flow, struct ct_params *params)
 static void stop(const struct ct_flow *flow)
 {
     const struct cloister_host *host = flow->instance->host;
-    bool kept = flow->instance->draining && flow->class->from_process;
+    bool kept = flow->instance->draining && flow->class->numbered;
     if (flow->relay)
         host->stream->relay_cancel(host, flow->relay);
     else if (flow->opening && !flow->verdict && !kept)

@@ -1,21 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a client does with a process's captured output and its stdin. */
-#include <string.h>
-
 #include "flow.h"
 
-#define CID_MAX 255u
-
-static void keep_container(struct ct_params *params, struct ct_flow *flow)
-{
-    struct cloister_sv cid;
-    if (!ct_text(params, "container", &cid))
-        return;
-    if (cid.size > CID_MAX)
-        ct_wrong(params, "container", "longer than 255 bytes");
-    else
-        memcpy(flow->container, cid.data, cid.size);
-}
+#define TERMINAL_MAX 65535u
 
 static void read_output(struct ct_params *params, uint32_t *ret_fd)
 {
@@ -45,7 +32,7 @@ static cloister_op open_output(struct ct_flow *flow, cloister_done_fn done, stru
     return cloister_attach(flow->instance->host, &args, done, flow, err);
 }
 
-static const struct ct_flow_class output_class = {.from_process = true, .open = open_output};
+static const struct ct_flow_class output_class = {.from_process = true, .numbered = true, .open = open_output};
 
 static void read_from(struct ct_params *params, struct ct_flow *flow)
 {
@@ -70,7 +57,7 @@ void ct_attach(struct ct_instance *instance, cloister_exchange *exchange, const 
         return;
     flow->follow = true;
     (void)ct_params_known(&params, known);
-    keep_container(&params, flow);
+    ct_flow_container(flow, &params);
     (void)ct_process_number(&params, &flow->process);
     read_output(&params, &flow->fd);
     read_from(&params, flow);
@@ -133,14 +120,14 @@ void ct_stdin(struct ct_instance *instance, cloister_exchange *exchange, const c
         return;
     flow->follow = true;
     (void)ct_params_known(&params, known);
-    keep_container(&params, flow);
+    ct_flow_container(flow, &params);
     (void)ct_process_number(&params, &flow->process);
     (void)ct_bool(&params, "close", &flow->closes);
     (void)ct_target(&params, flow->sandbox);
     ct_flow_begin(flow, &params);
 }
 
-/* ---- attach_policy, stdin_close ---- */
+/* ---- attach_policy, stdin_close, resize ---- */
 
 /* A call about one process. NULL: it was answered. */
 static struct ct_call *begin_call(struct ct_params *params, cloister_exchange *exchange, const char *const *known,
@@ -191,4 +178,23 @@ void ct_stdin_close(struct ct_instance *instance, cloister_exchange *exchange, c
     }
     if (call)
         (void)ct_call_begun(call, op, &err);
+}
+
+void ct_resize(struct ct_instance *instance, cloister_exchange *exchange, const cloister_value *object)
+{
+    static const char *const known[] = {"id", "name", "container", "process", "rows", "columns", NULL};
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct ct_params params = CT_PARAMS(instance, object, "", &err);
+    struct cloister_resize_args args = {CLOISTER_INIT(struct cloister_resize_args)};
+    struct ct_call *call = begin_call(&params, exchange, known, &args.container, &args.process);
+    cloister_op op = 0;
+    if (!call)
+        return;
+    (void)ct_need(&params, "rows", ct_u32(&params, "rows", 1, TERMINAL_MAX, &args.rows));
+    (void)ct_need(&params, "columns", ct_u32(&params, "columns", 1, TERMINAL_MAX, &args.columns));
+    if (ct_target(&params, call->sandbox)) {
+        args.sandbox = ct_sv(call->sandbox);
+        op = cloister_resize(instance->host, &args, ct_call_done, call, &err);
+    }
+    (void)ct_call_begun(call, op, &err);
 }

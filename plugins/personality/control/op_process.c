@@ -24,6 +24,8 @@ static void answer_executed(struct ct_call *call, const struct cloister_result *
     ct_set_u64(instance, &answer, "process", result->process);
     ct_set_u64(instance, &answer, "uid", result->uid);
     ct_set_u64(instance, &answer, "gid", result->gid);
+    if (result->home.size > 0)
+        ct_set_text(instance, &answer, "home", result->home);
     (void)ct_answer(instance, call->exchange, answer);
 }
 
@@ -59,16 +61,19 @@ static bool read_exec(struct ct_params *params, cloister_exchange *exchange, str
                       struct ct_stdio *stdio, struct ct_process *process)
 {
     static const char *const known[] = {
-        "id",           "name", "container",          "process_name", "process", "session", "stdio", "drain_idle_ms",
-        "drain_max_ms", "tag",  "env_from_container", "deadline_ms",  NULL};
+        "id",        "name",        "container",          "process_name", "process",       "session",
+        "resources", "deadline_ms", "env_from_container", "own_cgroup",   CT_PROCESS_KEYS, NULL};
     static const char *const sessions[] = {"setsid", "setpgid", "inherit", NULL};
     static const uint32_t session_numbers[] = {CLOISTER_SESSION_SETSID, CLOISTER_SESSION_SETPGID,
                                                CLOISTER_SESSION_INHERIT};
     const cloister_value *oci = NULL;
-    bool inherits = false;
+    bool inherits = false, grouped = false;
     (void)ct_params_known(params, known);
     (void)ct_bool(params, "env_from_container", &inherits);
-    args->flags = inherits ? CLOISTER_EXEC_ENV_FROM_CONTAINER : 0;
+    (void)ct_bool(params, "own_cgroup", &grouped);
+    args->flags = (inherits ? CLOISTER_EXEC_ENV_FROM_CONTAINER : 0) | (grouped ? CLOISTER_EXEC_OWN_CGROUP : 0);
+    if (ct_object_text(params, "resources", &args->resources) && !grouped)
+        ct_wrong(params, "resources", "only with 'own_cgroup'");
     (void)ct_text(params, "container", &args->container);
     (void)ct_text(params, "process_name", &args->name);
     args->deadline = ct_deadline(params);
@@ -102,6 +107,7 @@ void ct_exec(struct ct_instance *instance, cloister_exchange *exchange, const cl
     }
     ct_stdio_end(&stdio, moved);
     ct_process_end(instance, &process);
+    ct_text_free(instance, args.resources);
 }
 
 /* ---- wait ---- */

@@ -73,6 +73,8 @@ static void add_container(void *ctx, const struct cloister_container_info *info)
     ct_set(instance, &object, "status", ct_status(instance, &info->status));
     ct_set_text(instance, &object, "rootfs", info->rootfs);
     ct_set_u64(instance, &object, "incarnation", info->incarnation);
+    ct_set_bool(instance, &object, "frozen", info->frozen != 0);
+    ct_set(instance, &object, "limits", ct_json(instance, info->limits));
     append(view, object);
 }
 
@@ -158,15 +160,9 @@ void ct_list(struct ct_instance *instance, cloister_exchange *exchange, const cl
 
 static void answer_inspected(struct ct_call *call, const struct cloister_result *result)
 {
-    const struct cloister_value_api *values = call->instance->host->value;
-    struct cloister_error err = CLOISTER_ERROR_INIT;
-    cloister_value *backend = NULL, *document = call->document;
+    cloister_value *document = call->document;
     call->document = NULL;
-    if (!result || values->parse(result->json, 0, 0, &backend, &err) < 0) {
-        values->free(backend);
-        backend = values->new_null();
-    }
-    ct_set(call->instance, &document, "backend", backend);
+    ct_set(call->instance, &document, "backend", ct_json(call->instance, result ? result->json : CLOISTER_SV("")));
     (void)ct_answer(call->instance, call->exchange, document);
 }
 

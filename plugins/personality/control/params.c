@@ -3,6 +3,7 @@
 
 #include "words.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define DEADLINE_MS_MAX (1ull << 40) /* 34 years: no sum with the clock can overflow */
@@ -59,6 +60,14 @@ void ct_wrong(struct ct_params *params, const char *key, const char *what)
                                            what);
 }
 
+void ct_no_memory(struct ct_params *params, const char *what)
+{
+    if (!params->failed)
+        params->instance->host->log->error_set(params->err, CLOISTER_LIMIT, 12, "", "params", "read '%s%s'",
+                                               params->where, what);
+    params->failed = true;
+}
+
 bool ct_params_known(struct ct_params *params, const char *const *keys)
 {
     const struct cloister_value_api *values = params->instance->host->value;
@@ -92,6 +101,11 @@ static const cloister_value *member(struct ct_params *params, const char *key)
     return value && values->type(value) != CLOISTER_VALUE_NULL ? value : NULL;
 }
 
+bool ct_has(struct ct_params *params, const char *key)
+{
+    return member(params, key) != NULL;
+}
+
 bool ct_text(struct ct_params *params, const char *key, struct cloister_sv *ret)
 {
     const cloister_value *value = member(params, key);
@@ -106,6 +120,26 @@ bool ct_u64(struct ct_params *params, const char *key, uint64_t *ret)
     if (value && params->instance->host->value->u64(value, ret) < 0)
         ct_wrong(params, key, "expected an integer, not negative, below 2^64");
     return value && !params->failed;
+}
+
+bool ct_range(struct ct_params *params, const char *key, int64_t least, int64_t most, int64_t *ret)
+{
+    const cloister_value *value = member(params, key);
+    char what[96];
+    if (value && (params->instance->host->value->i64(value, ret) < 0 || *ret < least || *ret > most)) {
+        (void)snprintf(what, sizeof(what), "expected an integer from %lld to %lld", (long long)least, (long long)most);
+        ct_wrong(params, key, what);
+    }
+    return value && !params->failed;
+}
+
+bool ct_u32(struct ct_params *params, const char *key, uint32_t least, uint32_t most, uint32_t *ret)
+{
+    int64_t number;
+    if (!ct_range(params, key, least, most, &number))
+        return false;
+    *ret = (uint32_t)number;
+    return true;
 }
 
 bool ct_bool(struct ct_params *params, const char *key, bool *ret)
@@ -127,6 +161,34 @@ bool ct_object(struct ct_params *params, const char *key, const cloister_value *
     if (value && !params->failed)
         *ret = value;
     return value && !params->failed;
+}
+
+bool ct_array(struct ct_params *params, const char *key, const cloister_value **ret)
+{
+    const cloister_value *value = member(params, key);
+    if (value && params->instance->host->value->type(value) != CLOISTER_VALUE_ARRAY)
+        ct_wrong(params, key, "expected an array");
+    if (value && !params->failed)
+        *ret = value;
+    return value && !params->failed;
+}
+
+bool ct_object_text(struct ct_params *params, const char *key, struct cloister_sv *ret)
+{
+    const cloister_value *object;
+    if (!ct_object(params, key, &object))
+        return false;
+    if (params->instance->host->value->print(object, 0, ret) == 0)
+        return true;
+    *ret = (struct cloister_sv){NULL, 0};
+    ct_no_memory(params, key);
+    return false;
+}
+
+void ct_text_free(const struct ct_instance *instance, struct cloister_sv text)
+{
+    if (text.data)
+        instance->host->value->free_text(text);
 }
 
 bool ct_need(struct ct_params *params, const char *key, bool present)

@@ -8,8 +8,7 @@
 
 static bool no_memory(struct ct_params *params)
 {
-    params->failed = true;
-    params->instance->host->log->error_set(params->err, CLOISTER_LIMIT, 12, "", "params", "read the process");
+    ct_no_memory(params, "process");
     return false;
 }
 
@@ -51,8 +50,44 @@ static void read_drain(struct ct_params *params, const char *key, uint64_t *ret_
         *ret_ns = ms * 1000000u;
 }
 
+static void read_flag(struct ct_params *params, const char *key, uint32_t flag, uint32_t *flags)
+{
+    bool yes = false;
+    (void)ct_bool(params, key, &yes);
+    *flags |= yes ? flag : 0;
+}
+
+/* Who it runs as, found out inside. Without `user` the numbers of OCI hold, and there is nothing to resolve. */
+static void read_who(struct ct_params *params, struct ct_process *process)
+{
+    static const char *const known[] = {"groups", "env", "cwd", "nonroot_capabilities", NULL};
+    struct cloister_resolve_args *resolve = &process->resolve;
+    const cloister_value *object = NULL;
+    bool named = ct_text(params, "user", &resolve->user);
+    if (ct_object(params, "resolve", &object) && !named)
+        ct_wrong(params, "resolve", "stands without 'user'");
+    if (params->failed || !named)
+        return;
+    process->args.resolve = resolve;
+    if (!object)
+        return;
+    struct ct_params flags = CT_PARAMS(params->instance, object, "resolve.", params->err);
+    (void)ct_params_known(&flags, known);
+    read_flag(&flags, "groups", CLOISTER_RESOLVE_GROUPS, &resolve->flags);
+    read_flag(&flags, "env", CLOISTER_RESOLVE_ENV, &resolve->flags);
+    read_flag(&flags, "cwd", CLOISTER_RESOLVE_CWD, &resolve->flags);
+    (void)ct_object_text(&flags, "nonroot_capabilities", &process->capabilities);
+    resolve->nonroot_capabilities = process->capabilities;
+    params->failed = flags.failed;
+}
+
 static void read_beside(struct ct_params *params, struct cloister_process_args *args)
 {
+    int64_t nice = 0;
+    (void)ct_range(params, "nice", -20, 19, &nice);
+    args->nice = (int32_t)nice;
+    (void)ct_text(params, "search", &args->search);
+
     read_drain(params, "drain_idle_ms", &args->drain_idle);
     read_drain(params, "drain_max_ms", &args->drain_max);
     if (ct_text(params, "tag", &args->tag) && args->tag.size > TAG_MAX)
@@ -68,7 +103,9 @@ bool ct_process_read(struct ct_params *params, const char *key, const cloister_v
     ret_process->args.stdio = stdio->entries;
     ret_process->args.stdio_count = stdio->count;
     ret_process->args.stdio_size = sizeof(stdio->entries[0]);
+    ret_process->resolve.struct_size = sizeof(ret_process->resolve);
     read_beside(params, &ret_process->args);
+    read_who(params, ret_process);
     if (params->failed || !read_env(params, key, oci, ret_process))
         return false;
     cloister_value *rest = values->copy(oci);
@@ -83,7 +120,7 @@ bool ct_process_read(struct ct_params *params, const char *key, const cloister_v
 
 void ct_process_end(struct ct_instance *instance, struct ct_process *process)
 {
-    if (process->text.data)
-        instance->host->value->free_text(process->text);
+    ct_text_free(instance, process->text);
+    ct_text_free(instance, process->capabilities);
     free(process->env);
 }

@@ -62,6 +62,17 @@ void ct_set_null(const struct ct_instance *instance, cloister_value **object, co
     ct_set(instance, object, key, instance->host->value->new_null());
 }
 
+cloister_value *ct_json(const struct ct_instance *instance, struct cloister_sv text)
+{
+    const struct cloister_value_api *values = instance->host->value;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    cloister_value *value = NULL;
+    if (text.size > 0 && values->parse(text, 0, 0, &value, &err) == 0)
+        return value;
+    values->free(value);
+    return values->new_null();
+}
+
 /* ---- errors ---- */
 
 static const struct {
@@ -75,6 +86,7 @@ static const struct {
     {CLOISTER_INVALID_STATE, "invalid_state", CLOISTER_CLASS_CONFLICT},
     {CLOISTER_FROZEN, "invalid_state", CLOISTER_CLASS_CONFLICT},
     {CLOISTER_BUSY, "invalid_state", CLOISTER_CLASS_CONFLICT},
+    {CLOISTER_NOT_TTY, "invalid_state", CLOISTER_CLASS_CONFLICT},
     {CLOISTER_INVALID, "serde", CLOISTER_CLASS_INVALID},
     {CLOISTER_DENIED, "failure", CLOISTER_CLASS_DENIED},
     {CLOISTER_DEADLINE, "failure", CLOISTER_CLASS_DEADLINE},

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TERMINAL_MAX 65535u
+
 static const char *const roles[] = {"stdin", "stdout", "stderr", NULL};
 
 static void wrong_entry(struct ct_params *params, unsigned index, const char *what)
@@ -25,6 +27,20 @@ static void read_pipe(struct ct_params *entry, unsigned index, struct cloister_s
         ct_wrong(entry, "kind", "only captured output has a window and a policy");
 }
 
+/* It is one terminal, whatever number of entries say so: each thing about it is said in one place. */
+static void read_pty(struct ct_params *entry, unsigned index, struct cloister_stdio *stdio)
+{
+    static const char *const keys[] = {"rows", "columns", "window", "policy"};
+    for (unsigned i = 0; i < 4; i++) {
+        if (index != i / 2 && ct_has(entry, keys[i]))
+            ct_wrong(entry, keys[i], i < 2 ? "of a terminal, entry 0 says it" : "of a terminal, entry 1 says it");
+    }
+    (void)ct_u32(entry, "rows", 1, TERMINAL_MAX, &stdio->rows);
+    (void)ct_u32(entry, "columns", 1, TERMINAL_MAX, &stdio->columns);
+    if (index == 1)
+        read_pipe(entry, index, stdio);
+}
+
 static void read_same(struct ct_params *entry, unsigned index, struct cloister_stdio *stdio)
 {
     unsigned fd = ct_choice(entry, "fd", roles, 3);
@@ -42,8 +58,8 @@ static void read_descriptor(struct ct_params *entry, const struct cloister_stdio
 /* What `kind` says, over what the descriptors have said. */
 static void read_kind(struct ct_params *entry, unsigned index, unsigned kind, struct cloister_stdio *stdio)
 {
-    static const uint32_t numbers[] = {CLOISTER_STDIO_NULL, CLOISTER_STDIO_CLOSED, CLOISTER_STDIO_DESCRIPTOR,
-                                       CLOISTER_STDIO_PIPE, CLOISTER_STDIO_SAME_AS};
+    static const uint32_t numbers[] = {CLOISTER_STDIO_NULL, CLOISTER_STDIO_CLOSED,  CLOISTER_STDIO_DESCRIPTOR,
+                                       CLOISTER_STDIO_PIPE, CLOISTER_STDIO_SAME_AS, CLOISTER_STDIO_PTY};
     bool sent = stdio->kind == CLOISTER_STDIO_DESCRIPTOR;
     if (numbers[kind] == CLOISTER_STDIO_DESCRIPTOR) {
         read_descriptor(entry, stdio);
@@ -58,14 +74,17 @@ static void read_kind(struct ct_params *entry, unsigned index, unsigned kind, st
         read_pipe(entry, index, stdio);
     if (stdio->kind == CLOISTER_STDIO_SAME_AS)
         read_same(entry, index, stdio);
+    if (stdio->kind == CLOISTER_STDIO_PTY)
+        read_pty(entry, index, stdio);
 }
 
 static void read_entry(struct ct_params *params, const cloister_value *value, unsigned index,
                        struct cloister_stdio *stdio)
 {
-    static const char *const kinds[] = {"null", "closed", "descriptor", "pipe", "same_as", NULL};
-    static const char *const keys[][4] = {
-        {"kind", NULL}, {"kind", NULL}, {"kind", NULL}, {"kind", "window", "policy", NULL}, {"kind", "fd", NULL}};
+    static const char *const kinds[] = {"null", "closed", "descriptor", "pipe", "same_as", "pty", NULL};
+    static const char *const keys[][6] = {{"kind", NULL},       {"kind", NULL},
+                                          {"kind", NULL},       {"kind", "window", "policy", NULL},
+                                          {"kind", "fd", NULL}, {"kind", "rows", "columns", "window", "policy", NULL}};
     const struct cloister_value_api *values = params->instance->host->value;
     char where[] = "stdio[0].";
     where[6] = (char)('0' + index);

@@ -115,7 +115,7 @@ static const struct cloister_exchange_api exchange_api = {CLOISTER_INIT(struct c
 static cloister_done_fn pending_done;
 static void *pending_ctx;
 
-static cloister_op begin(cloister_done_fn done, void *ctx)
+cloister_op begin(cloister_done_fn done, void *ctx)
 {
     pending_done = done;
     pending_ctx = ctx;
@@ -138,7 +138,7 @@ bool is_pending(void)
     return pending_done != NULL;
 }
 
-static const char *sv(struct cloister_sv text)
+const char *sv(struct cloister_sv text)
 {
     static char copies[8][512];
     static unsigned next;
@@ -147,18 +147,20 @@ static const char *sv(struct cloister_sv text)
     return copy;
 }
 
-static void tell_stdio(const struct cloister_stdio *stdio, uint64_t count)
+void tell_stdio(const struct cloister_stdio *stdio, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
         tell(" stdio=%u", stdio[i].kind);
         if (stdio[i].kind == CLOISTER_STDIO_PIPE)
             tell(":%u:%u", (unsigned)stdio[i].window, stdio[i].policy);
+        if (stdio[i].kind == CLOISTER_STDIO_PTY)
+            tell(":%ux%u:%u:%u", stdio[i].rows, stdio[i].columns, (unsigned)stdio[i].window, stdio[i].policy);
         if (stdio[i].kind == CLOISTER_STDIO_SAME_AS)
             tell(":%d", stdio[i].fd);
     }
 }
 
-static void tell_process(const struct cloister_process_args *process)
+void tell_process(const struct cloister_process_args *process)
 {
     if (!process)
         return;
@@ -169,6 +171,25 @@ static void tell_process(const struct cloister_process_args *process)
     if (process->drain_idle || process->drain_max || process->tag.size > 0)
         tell(" drain=%u/%u tag=%s", (unsigned)(process->drain_idle / 1000000), (unsigned)(process->drain_max / 1000000),
              sv(process->tag));
+    if (process->resolve)
+        tell(" user=%s resolve=%u caps=%s", sv(process->resolve->user), process->resolve->flags,
+             sv(process->resolve->nonroot_capabilities));
+    if (process->search.size > 0 || process->nice)
+        tell(" search=%s nice=%d", sv(process->search), process->nice);
+}
+
+void tell_container(const struct cloister_container_args *container)
+{
+    for (uint64_t i = 0; i < container->layer_count; i++)
+        tell(" layer=%s", sv(container->layers[i]));
+    if (container->rootfs_kind != CLOISTER_ROOTFS_DIRECTORY)
+        tell(" rootfs_kind=%u", container->rootfs_kind);
+    for (uint64_t i = 0; i < container->file_count; i++) {
+        const struct cloister_file *file = &container->files[i];
+        tell(" file=%s:%o:%u:%u:%s", sv(file->path), file->mode, file->uid, file->gid, sv(file->bytes));
+        if (file->share.size > 0)
+            tell(":%s%s", sv(file->share), sv(file->share_path));
+    }
 }
 
 static cloister_op sandbox_create(const struct cloister_host *self, const struct cloister_sandbox_create_args *args,
@@ -184,6 +205,9 @@ static cloister_op sandbox_create(const struct cloister_host *self, const struct
         tell(" %s=%s/%u", sv(args->labels[i].key), sv(args->labels[i].value), args->labels[i].flags);
     if (args->flags)
         tell(" sandbox=%u", args->flags);
+    if (args->cgroup_parent.size > 0 || args->resources.size > 0)
+        tell(" parent=%s resources=%s", sv(args->cgroup_parent), sv(args->resources));
+    tell_container(container);
     tell_process(container->process);
     tell("\n");
     if (container->process && container->process->stdio_count > 1 &&
@@ -195,9 +219,11 @@ static cloister_op sandbox_create(const struct cloister_host *self, const struct
 static cloister_op exec(const struct cloister_host *self, const struct cloister_exec_args *args, cloister_done_fn done,
                         void *ctx, struct cloister_error *err)
 {
-    tell("exec%s %s/%s name=%s session=%u deadline=%d", args->flags ? " +env" : "", sv(args->sandbox),
-         sv(args->container), sv(args->name), args->process->session,
-         (int)(args->deadline ? (args->deadline - fake_now) / 1000000 : 0));
+    tell("exec%s%s %s/%s name=%s session=%u deadline=%d", args->flags & CLOISTER_EXEC_ENV_FROM_CONTAINER ? " +env" : "",
+         args->flags & CLOISTER_EXEC_OWN_CGROUP ? " +group" : "", sv(args->sandbox), sv(args->container),
+         sv(args->name), args->process->session, (int)(args->deadline ? (args->deadline - fake_now) / 1000000 : 0));
+    if (args->resources.size > 0)
+        tell(" resources=%s", sv(args->resources));
     tell_process(args->process);
     tell("\n");
     if (args->name.size == 4) { /* "busy" */
@@ -376,7 +402,9 @@ static int32_t containers(const struct cloister_host *self, struct cloister_sv i
                                                 .init = 1,
                                                 .incarnation = 1,
                                                 .status = {CLOISTER_STATUS_SIGNALED, 9, CLOISTER_STATUS_OOM, 0, 5, 6},
-                                                .rootfs = CLOISTER_SV("/r")};
+                                                .rootfs = CLOISTER_SV("/r"),
+                                                .frozen = 1,
+                                                .limits = CLOISTER_SV("{\"pids\":{\"limit\":5}}")};
     (void)self;
     (void)id;
     (void)err;
@@ -414,29 +442,29 @@ static int32_t labels(const struct cloister_host *self, struct cloister_sv id, c
     return 0;
 }
 
-static const struct cloister_engine_api engine_api = {CLOISTER_INIT(struct cloister_engine_api),
-                                                      .sandbox_create = sandbox_create,
-                                                      .sandbox_commit = sandbox_commit,
-                                                      .sandbox_destroy = sandbox_destroy,
-                                                      .attach = attach,
-                                                      .attach_policy = attach_policy,
-                                                      .stdin = engine_stdin,
-                                                      .stdin_close = stdin_close,
-                                                      .label_put = label_put,
-                                                      .recovered_done = recovered_done,
-                                                      .container_kill = container_kill,
-                                                      .container_stop = container_stop,
-                                                      .exec = exec,
-                                                      .signal = signal_one,
-                                                      .wait = wait_for,
-                                                      .release = release,
-                                                      .cancel = cancel,
-                                                      .info = info,
-                                                      .find = find,
-                                                      .iterate = iterate,
-                                                      .containers = containers,
-                                                      .processes = processes,
-                                                      .labels = labels};
+static struct cloister_engine_api engine_api = {CLOISTER_INIT(struct cloister_engine_api),
+                                                .sandbox_create = sandbox_create,
+                                                .sandbox_commit = sandbox_commit,
+                                                .sandbox_destroy = sandbox_destroy,
+                                                .attach = attach,
+                                                .attach_policy = attach_policy,
+                                                .stdin = engine_stdin,
+                                                .stdin_close = stdin_close,
+                                                .label_put = label_put,
+                                                .recovered_done = recovered_done,
+                                                .container_kill = container_kill,
+                                                .container_stop = container_stop,
+                                                .exec = exec,
+                                                .signal = signal_one,
+                                                .wait = wait_for,
+                                                .release = release,
+                                                .cancel = cancel,
+                                                .info = info,
+                                                .find = find,
+                                                .iterate = iterate,
+                                                .containers = containers,
+                                                .processes = processes,
+                                                .labels = labels};
 
 /* ---- fake streams ---- */
 
@@ -529,6 +557,8 @@ int set_up(void **state)
     memset(exchanges, 0, sizeof(exchanges));
     fake_host_init(&host);
     host.exchange = &exchange_api;
+    fake_engine_limits(&engine_api);
+    fake_engine_files(&engine_api);
     host.engine = &engine_api;
     host.stream = &stream_api;
     inside_position = 0;

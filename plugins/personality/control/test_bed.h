@@ -41,6 +41,16 @@ extern char last_push[1024];
 extern struct cloister_stream client_stream, inside_stream;
 extern uint64_t inside_position;
 
+/* What the parts of the fake engine share. */
+cloister_op begin(cloister_done_fn done, void *ctx);
+const char *sv(struct cloister_sv text);
+void tell_stdio(const struct cloister_stdio *stdio, uint64_t count);
+void tell_process(const struct cloister_process_args *process);
+void tell_container(const struct cloister_container_args *container);
+/* Fill in further operations: test_engine.c. */
+void fake_engine_limits(struct cloister_engine_api *api);
+void fake_engine_files(struct cloister_engine_api *api);
+
 int set_up(void **state);
 int tear_down(void **state);
 void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));

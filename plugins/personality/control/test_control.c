@@ -14,7 +14,7 @@ static const struct {
      "[\"dirty\"],\"isolation\":\"main\",\"created_ms\":1,\"failure\":null,\"processes\":2,\"containers\":[{\"cid\":"
      "\"main\",\"state\":"
      "\"stopped\",\"pid\":0,\"init\":1,\"status\":{\"kind\":\"signaled\",\"signal\":9,\"oom\":true,\"core\":false,"
-     "\"real_ns\":5},\"rootfs\":\"/r\",\"incarnation\":1}]}]}\n"},
+     "\"real_ns\":5},\"rootfs\":\"/r\",\"incarnation\":1,\"frozen\":true,\"limits\":{\"pids\":{\"limit\":5}}}]}]}\n"},
     {"list takes no params", "list", "{\"all\":true}", INVALID("unknown key 'all'")},
     {"health", "health", "{}", "0:200 {\"status\":\"ok\"}\n"},
     {"plugins", "plugins", "{}", "0:200 {\"plugins\":[{\"name\":\"p\"}]}\n"},
@@ -87,7 +87,8 @@ static const struct {
      "\"pid\":0,"
      "\"init\":1,\"status\":{\"kind\":\"signaled\",\"signal\":9,\"oom\":true,\"core\":false,\"real_ns\":5},\"rootfs\":"
      "\"/r\","
-     "\"incarnation\":1}],\"labels\":{\"k\":\"v\"},\"secret_labels\":[\"token\"],\"processes\":["
+     "\"incarnation\":1,\"frozen\":true,\"limits\":{\"pids\":{\"limit\":5}}}],\"labels\":{\"k\":\"v\"},\"secret_"
+     "labels\":[\"token\"],\"processes\":["
      "{\"process\":1,\"pid\":100,\"state\":\"running\",\"is_init\":true,\"container\":\"main\",\"name\":\"\",\"tag\":"
      "\"\",\"captured\":false,\"status\":null,\"started_ms\":0},"
      "{\"process\":2,\"pid\":100,\"state\":\"running\",\"is_init\":false,\"container\":\"main\",\"name\":\"\",\"tag\":"
@@ -111,8 +112,8 @@ static const struct {
      INVALID("key 'stdio': an init of kind 'pause' runs no program")},
     {"stdio, four", "exec", "{\"id\":\"known\",\"process\":{},\"stdio\":[\"null\",\"null\",\"null\",\"null\"]}",
      INVALID("key 'stdio': expected an array of at most three entries: stdin, stdout, stderr")},
-    {"stdio of another kind", "exec", "{\"id\":\"known\",\"process\":{},\"stdio\":[\"pty\"]}",
-     INVALID("key 'stdio[0].kind': expected one of null, closed, descriptor, pipe, same_as")},
+    {"stdio of another kind", "exec", "{\"id\":\"known\",\"process\":{},\"stdio\":[\"tty\"]}",
+     INVALID("key 'stdio[0].kind': expected one of null, closed, descriptor, pipe, same_as, pty")},
     {"stdio without kind", "exec", "{\"id\":\"known\",\"process\":{},\"stdio\":[{}]}",
      INVALID("key 'stdio[0].kind': missing")},
     {"stdio, a number", "exec", "{\"id\":\"known\",\"process\":{},\"stdio\":[1]}",
@@ -186,6 +187,12 @@ static void test_completions(void **state)
     story[0] = 0;
     complete(0, &result);
     assert_string_equal(story, "0:200 {\"pid\":3,\"process\":18446744073709551615,\"uid\":1,\"gid\":2}\n");
+    result.home = CLOISTER_SV("/home/u");
+    request(0, "exec", "{\"id\":\"known\",\"process\":{},\"user\":\"u\"}");
+    story[0] = 0;
+    complete(0, &result);
+    assert_string_equal(story, "0:200 {\"pid\":3,\"process\":18446744073709551615,\"uid\":1,\"gid\":2,\"home\":"
+                               "\"/home/u\"}\n");
     request(0, "create", "{\"spec\":{\"process\":{}},\"rootfs\":{\"directory\":\"/r\"}}");
     story[0] = 0;
     complete(0, &result);
