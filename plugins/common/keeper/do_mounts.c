@@ -105,6 +105,31 @@ static int place(struct cl_setup *setup, const struct cl_wire_mount *mount, int 
     return late ? remember(setup, tree) : 0;
 }
 
+/* Only what is a mount point here can be changed: the kernel refuses any other path. */
+static int change(struct cl_setup *setup, const struct cl_wire_mount *mount)
+{
+    const char *path = cl_wire_string(setup->plan, mount->target);
+    struct mount_attr attr = {.attr_set = mount->attr_set,
+                              .attr_clr = mount->attr_clr,
+                              .propagation = mount->propagation & ~(uint32_t)MS_REC};
+    unsigned int flags = AT_EMPTY_PATH | (mount->flags & CL_WIRE_MOUNT_RECURSIVE ? AT_RECURSIVE : 0);
+    CL_CLOSE int target = -1;
+    int r = cl_inside_open(root_of(setup), path, 0, &target);
+
+    if (r < 0)
+        return cl_setup_detail(setup, r, "mount point '%s'", path);
+    if (mount->propagation & MS_REC) {
+        struct mount_attr all = {.propagation = attr.propagation};
+
+        attr.propagation = 0;
+        if (mount_setattr(target, "", AT_EMPTY_PATH | AT_RECURSIVE, &all, sizeof(all)) < 0)
+            return cl_setup_detail(setup, -errno, "propagation of '%s'", path);
+    }
+    if (mount_setattr(target, "", flags, &attr, sizeof(attr)) < 0)
+        return cl_setup_detail(setup, -errno, errno == EINVAL ? "'%s' is no mount point" : "attributes of '%s'", path);
+    return 0;
+}
+
 int cl_do_mounts(struct cl_setup *setup)
 {
     const struct cl_wire_mount *mount = cl_wire_items(setup->plan, CL_WIRE_MOUNTS);
@@ -114,7 +139,9 @@ int cl_do_mounts(struct cl_setup *setup)
         int given;
         int r;
 
-        if (mount[i].kind == CL_WIRE_MOUNT_BIND) {
+        if (mount[i].kind == CL_WIRE_MOUNT_CHANGE) {
+            r = change(setup, &mount[i]);
+        } else if (mount[i].kind == CL_WIRE_MOUNT_BIND) {
             given = setup->fds[mount[i].fd];
             r = place(setup, &mount[i], &given);
         } else {

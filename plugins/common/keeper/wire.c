@@ -177,6 +177,11 @@ static int check_mount(struct view *view, const struct cl_wire_mount *mount)
                    : 0;
     case CL_WIRE_MOUNT_BIND:
         return !fd_ok(view, mount->fd) || mount->option_count != 0 ? bad(view, "mounts") : 0;
+    case CL_WIRE_MOUNT_CHANGE:
+        return mount->fd != CL_WIRE_NO_FD || mount->option_count != 0 || mount->type != 0 || mount->source != 0 ||
+                       (mount->flags & ~CL_WIRE_MOUNT_RECURSIVE)
+                   ? bad(view, "mounts")
+                   : 0;
     default:
         return bad(view, "mounts");
     }

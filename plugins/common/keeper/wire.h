@@ -399,8 +399,11 @@ struct cl_wire_map {
  * missing directories are made component by component, and a missing target is made as a file if the source is not a
  * directory. The target of proc and sysfs must be an ordinary directory: no symlink on the way. */
 enum cl_wire_mount_kind {
-    CL_WIRE_MOUNT_FS = 1,  /* `type` by fsopen with options; attributes set on the fresh mount */
-    CL_WIRE_MOUNT_BIND = 2 /* `fd`: a detached tree from open_tree(OPEN_TREE_CLONE [| AT_RECURSIVE]) */
+    CL_WIRE_MOUNT_FS = 1,   /* `type` by fsopen with options; attributes set on the fresh mount */
+    CL_WIRE_MOUNT_BIND = 2, /* `fd`: a detached tree from open_tree(OPEN_TREE_CLONE [| AT_RECURSIVE]) */
+    /* since plan version 2. What is mounted at `target` by then gets attr_set, loses attr_clr, and has `propagation`
+     * unless that is 0; nothing else of the item is given. Not a mount point: EINVAL */
+    CL_WIRE_MOUNT_CHANGE = 3
 };
 /* In a user namespace, proc without CLONE_NEWPID, sysfs without CLONE_NEWNET and mqueue without CLONE_NEWIPC in ns_new
  * would be EPERM: the keeper then makes them as host root, for the namespace the container shares, and binds them;

@@ -122,10 +122,6 @@ static const struct parts cases[] = {
      NULL, U, "mounts[0].options[0]"},
     {"newline in data", "\"mounts\":[{\"destination\":\"/a\",\"type\":\"tmpfs\",\"options\":[\"size=1\\n2\"]}],", NULL,
      NULL, NULL, I, "mounts[0].options[0]"},
-    {"recursive beside other",
-     "\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/b\",\"options\":[\"rbind\",\"rro\","
-     "\"nosuid\"]}],",
-     NULL, NULL, NULL, U, "mounts[0].options"},
     {"mqueue in a user namespace", "\"mounts\":[{\"destination\":\"/a\",\"type\":\"mqueue\"}],", USER, NULL, NULL, U,
      "mounts[0].type"},
     {"writable cgroup", "\"mounts\":[{\"destination\":\"/a\",\"type\":\"cgroup\"}],", NULL, NULL, NULL, U,
