@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include "core/daemon/lock.h"
+#include "core/daemon/privileges.h"
 #include "core/daemon/state.h"
 #include "core/error/error.h"
 #include "core/inspect/check.h"
@@ -214,6 +215,8 @@ static int start(struct cl_daemon *daemon, struct cloister_error *err)
 
     if (r == 0 && daemon->config->isolation_count > 0)
         r = cl_zygote_start(daemon->config->keeper, &daemon->zygote, err);
+    if (r == 0)
+        r = cl_privileges_drop(err);
     if (r == 0)
         r = cl_fork_filter_install(err);
     take_descriptors();

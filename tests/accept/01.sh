@@ -184,11 +184,18 @@ END
     daemon_empty d
 
     doing "a drop of capabilities that the kernel refuses is no container (strace makes capset fail)"
-    CL_DAEMON_WRAP=(env ASAN_OPTIONS=detect_leaks=0 strace -D -f -qq -o "$CL_WORK/trace" -e trace=capset -e inject=capset:error=EPERM)
+    local zygote tracer
     daemon_start e || { fails "no daemon"; return; }
+    zygote=$(pgrep -P "$(daemon_pid e)")
+    # Not the daemon's own: what containers are made of comes from the zygote.
+    strace -f -qq -o "$CL_WORK/trace" -e trace=capset -e inject=capset:error=EPERM -p "$zygote" &
+    tracer=$!
+    wait_for 5 grep -q '^TracerPid:.*[1-9]' "/proc/$zygote/status" || { fails "no tracer"; return; }
     run ctl e run --rootfs "$CL_ROOTFS" --rm -- echo ran
     same "exit code" "$CODE" 125
     like "sentence" "$OUT" 'capabilities.*Operation not permitted'
+    kill "$tracer"
+    wait "$tracer" || true
 }
 
 # A container whose processes try to outlive their keeper; prints nothing.
