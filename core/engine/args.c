@@ -23,6 +23,7 @@
 #define DRAIN_MAX (3600u * CL_NS_PER_S)
 #define COMM_MAX 15u
 
+#define EXEC_FLAGS (CLOISTER_EXEC_ENV_FROM_CONTAINER | CLOISTER_EXEC_OWN_CGROUP)
 #define ROOTFS_FLAGS (CLOISTER_ROOTFS_WRITABLE | CLOISTER_ROOTFS_IDMAP)
 
 static int invalid(struct cloister_error *err, const char *where, const char *what)
@@ -250,7 +251,9 @@ static const struct cloister_process_args *copy_process(struct cl_operation *ope
     struct cloister_process_args source = *copy;
     if (cl_args_text(copy->oci, "process", SPEC_MAX, err) < 0 || check_oci_process(copy->oci, err) < 0 ||
         cl_args_text(copy->tag, "tag", TAG_MAX, err) < 0 || copy_env(operation, &source, &copy->env, err) < 0 ||
-        copy_stdio(operation, source.stdio, source.stdio_count, source.stdio_size, capabilities, &copy->stdio, err) < 0)
+        copy_stdio(operation, source.stdio, source.stdio_count, source.stdio_size, capabilities, &copy->stdio, err) <
+            0 ||
+        cl_args_process(operation, copy, capabilities, err) < 0)
         return NULL;
     copy->stdio_size = sizeof(*copy->stdio);
     copy->oci = cl_arena_sv(&operation->arena, source.oci);
@@ -368,6 +371,8 @@ const struct cloister_sandbox_create_args *cl_args_create(struct cl_operation *o
     r = r ? r : cl_args_name(copy->name, err);
     r = r ? r : cl_args_record(copy->record, err);
     r = r ? r : copy_labels(operation, copy, err);
+    r = r ? r : cl_args_cgroup_parent(operation, &copy->cgroup_parent, err);
+    r = r ? r : cl_args_resources(operation, &copy->resources, err);
     if (r < 0)
         return NULL;
     copy->record = cl_arena_sv(&operation->arena, copy->record);
@@ -412,7 +417,12 @@ const struct cloister_exec_args *cl_args_exec(struct cl_operation *operation, co
         (void)cl_args_no_memory(err);
         return NULL;
     }
-    int r = copy->flags & ~CLOISTER_EXEC_ENV_FROM_CONTAINER ? invalid(err, "flags", "has an unknown bit") : 0;
+    int r = copy->flags & ~EXEC_FLAGS ? invalid(err, "flags", "has an unknown bit") : 0;
+    if (r == 0 && copy->flags & CLOISTER_EXEC_OWN_CGROUP && !(capabilities & CLOISTER_ISO_OWN_CGROUP))
+        r = unsupported(err, "OWN_CGROUP");
+    if (r == 0 && copy->resources.size && !(copy->flags & CLOISTER_EXEC_OWN_CGROUP))
+        r = invalid(err, "resources", "need a group of its own");
+    r = r ? r : cl_args_resources(operation, &copy->resources, err);
     r = r ? r : check_word(copy->name, "name", NAME_MAX_BYTES, err);
     if (r < 0)
         return NULL;
@@ -477,6 +487,6 @@ const struct cloister_exec_args *cl_args_exec_in(struct cl_operation *operation,
     process->env = all;
     process->env_count = used;
     copy->process = process;
-    copy->flags = 0; /* done: isolation has nothing to add */
+    copy->flags &= ~CLOISTER_EXEC_ENV_FROM_CONTAINER; /* done: isolation has nothing to add */
     return copy;
 }

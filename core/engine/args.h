@@ -32,6 +32,13 @@ int cl_args_no_memory(struct cloister_error *err);
 struct cloister_sv cl_args_cid(struct cloister_sv cid);
 /* 0, or negative with err INVALID. Empty is fine. */
 int cl_args_check_cid(struct cloister_sv cid, struct cloister_error *err);
+/* args_process.c. Members since 0.3 of a copy, which borrows from the caller until then: checked, and copied as deep as
+ * they go. */
+int cl_args_process(struct cl_operation *operation, struct cloister_process_args *process, uint64_t capabilities,
+                    struct cloister_error *err);
+/* OCI linux.resources, or empty. */
+int cl_args_resources(struct cl_operation *operation, struct cloister_sv *text, struct cloister_error *err);
+int cl_args_cgroup_parent(struct cl_operation *operation, struct cloister_sv *path, struct cloister_error *err);
 int cl_args_name(struct cloister_sv name, struct cloister_error *err);
 
 #endif

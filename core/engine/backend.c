@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/engine/recover.h"
 #include "core/engine/room.h"
 #include "core/engine/sandbox.h"
 #include "core/error/error.h"
@@ -19,6 +20,21 @@ static void keep_result(struct cl_arena *arena, void *data)
     result->outputs =
         cl_arena_array(arena, result->outputs, result->output_count, result->output_size, sizeof(*result->outputs));
     result->output_size = sizeof(*result->outputs);
+    struct cloister_stat *stats =
+        cl_arena_array(arena, result->stats, result->stat_count, result->stat_size, sizeof(*stats));
+    for (uint64_t i = 0; stats && i < result->stat_count; i++)
+        stats[i].key = cl_arena_sv(arena, stats[i].key);
+    struct cloister_proc *procs =
+        cl_arena_array(arena, result->procs, result->proc_count, result->proc_size, sizeof(*procs));
+    for (uint64_t i = 0; procs && i < result->proc_count; i++)
+        procs[i].comm = cl_arena_sv(arena, procs[i].comm);
+    result->stats = stats;
+    result->stat_size = sizeof(*stats);
+    result->procs = procs;
+    result->proc_size = sizeof(*procs);
+    result->data = cl_arena_sv(arena, result->data);
+    if (result->inventory)
+        result->inventory = cl_inventory_keep(arena, result->inventory);
 }
 
 static void log_missing(const struct cl_instance *instance, const struct cloister_iso_probe *probe)

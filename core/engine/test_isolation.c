@@ -196,6 +196,8 @@ void complete(struct world *world, unsigned index, uint32_t code)
         perform(call, &result);
     call->done = true;
     cl_engine_iso_api.done(iso_host(world), call->op, code ? &err : NULL, &result);
+    if (result.inventory) /* borrowed for the call */
+        memset((void *)(uintptr_t)result.inventory, 0, sizeof(*result.inventory));
 }
 
 static void on_turn(void *ctx)
@@ -283,7 +285,7 @@ static int32_t iso_probe(void *instance, struct cloister_iso_probe *ret, struct 
 {
     (void)err;
     ret->capabilities = CLOISTER_ISO_PAUSE_INIT | CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_STDIO_DIRECT |
-                        CLOISTER_ISO_TAPE | CLOISTER_ISO_FREEZE;
+                        CLOISTER_ISO_TAPE | CLOISTER_ISO_FREEZE | CLOISTER_ISO_RESOLVE | CLOISTER_ISO_OWN_CGROUP;
     if (!((struct world *)instance)->no_adopt)
         ret->capabilities |= CLOISTER_ISO_ADOPT;
     return 0;

@@ -489,7 +489,7 @@ static void test_stdio_checks(void **state)
                                       .process = &long_drain};
     ask_exec_with(world, &args);
     long_drain.drain_max = 0;
-    args.flags = CLOISTER_EXEC_ENV_FROM_CONTAINER << 1;
+    args.flags = 1u << 31;
     ask_exec_with(world, &args);
     assert_string_equal(trace(world), "exec!invalid exec!invalid");
 }
