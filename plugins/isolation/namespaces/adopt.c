@@ -415,6 +415,7 @@ static int take_new(struct adopt *adopt, const struct ns_reader *r)
         return ns_no_memory(r);
     adopt->sandbox = ns_sandbox_ref(sandbox);
     sandbox->intent = intent;
+    ns_layout_container(intent.group, intent.split, NS_CONTAINER, NULL, sandbox->group);
     sandbox->state = NS_ADOPTING;
     if (set_container(sandbox, args) < 0)
         return ns_no_memory(r);

@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cgroup.c - making groups, their files, and listing them. */
+/* cgroup.c - groups' files, members, and finding groups. */
 #include "cgroup.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
-void ns_group_prefix(uint64_t cookie, char ret[NS_GROUP_NAME_MAX])
-{
-    snprintf(ret, NS_GROUP_NAME_MAX, "cl-%08x-", (unsigned)(cookie >> 32));
-}
+#include "cgroup_file.h"
+#include "cgroup_walk.h"
 
-void ns_group_name(uint64_t cookie, struct cloister_sv id, char ret[NS_GROUP_NAME_MAX])
-{
-    snprintf(ret, NS_GROUP_NAME_MAX, "cl-%08x-%.*s", (unsigned)(cookie >> 32),
-             (int)(id.size < CLOISTER_ENGINE_ID_SIZE ? id.size : CLOISTER_ENGINE_ID_SIZE), id.data);
-}
-
-const char *ns_group_id(const char *name)
-{
-    size_t before = strlen("cl-01234567-");
-
-    if (strlen(name) != before + CLOISTER_ENGINE_ID_SIZE || strncmp(name, "cl-", 3) != 0 || name[before - 1] != '-')
-        return NULL;
-    return name + before;
-}
+#define PARENTS_MAX 64u /* components of a parent that are looked into */
 
 char *ns_group_path(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *name, const char *file)
 {
@@ -35,13 +19,7 @@ char *ns_group_path(const struct ns_cgroups *cgroups, uint32_t hierarchy, const 
     return ns_format("%s%s%s%s%s%s", mount, cgroups->root, *name ? "/" : "", name, file ? "/" : "", file ? file : "");
 }
 
-static int failed(const struct ns_reader *r, int os_errno, const char *what, const char *path)
-{
-    r->log->error_set(r->err, CLOISTER_CGROUP_FAILED, os_errno, path, "cgroup", "%s '%s'", what, path);
-    return -1;
-}
-
-static int write_text(const char *path, const char *text)
+int ns_file_write(const char *path, const char *text)
 {
     NS_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
     size_t size = strlen(text);
@@ -55,72 +33,23 @@ static int write_text(const char *path, const char *text)
     return n < 0 ? -errno : (size_t)n == size ? 0 : -EIO;
 }
 
-/* One of cpuset.cpus and cpuset.mems, if it is still empty, from the directory above: a process cannot join before
- * (H2.2.6). */
-static int inherit(const char *dir, const char *file)
+/* v2: the file is there as soon as its controller is handed down. */
+static int hand_down_for(const struct ns_cgroups *cgroups, const char *name, const struct ns_write *write)
 {
-    NS_FREE char *own = ns_format("%s/%s", dir, file), *above = ns_format("%s/../%s", dir, file);
-    NS_FREE char *text = NULL, *given = NULL;
-    int rc = own && above ? ns_read_file(own, 4096, &text) : -ENOMEM;
+    char controller[32];
 
-    if (rc < 0 || text[strspn(text, " \n")] != 0)
-        return rc;
-    rc = ns_read_file(above, 4096, &given);
-    return rc < 0 ? rc : write_text(own, given);
-}
-
-static int make_one(const struct ns_cgroups *cgroups, const struct ns_reader *r, uint32_t i, const char *name,
-                    bool exclusive)
-{
-    NS_FREE char *dir = ns_group_path(cgroups, i, name, NULL);
-    int rc = 0;
-
-    if (dir == NULL)
-        return ns_no_memory(r);
-    /* The container looks at its own limits; the daemon's umask must not close the group to it. */
-    if ((mkdir(dir, 0755) < 0 || chmod(dir, 0755) < 0) && (errno != EEXIST || exclusive))
-        return failed(r, errno, "make cgroup", dir);
-    if (i == ns_hierarchy_find(cgroups->hierarchies, "cpuset")) {
-        rc = inherit(dir, "cpuset.cpus");
-        rc = rc < 0 ? rc : inherit(dir, "cpuset.mems");
-    }
-    return rc < 0 ? failed(r, -rc, "set up cpuset of cgroup", dir) : 0;
-}
-
-/* The root may have several components: each is made, and each needs its cpuset. */
-static int make_root(const struct ns_cgroups *cgroups, const struct ns_reader *r, uint32_t i)
-{
-    NS_FREE char *copy = strdup(cgroups->root);
-
-    if (copy == NULL)
-        return ns_no_memory(r);
-    for (char *end = strchr(copy + 1, '/');; end = strchr(end + 1, '/')) {
-        struct ns_cgroups part = {cgroups->hierarchies, copy};
-
-        if (end)
-            *end = 0;
-        if (make_one(&part, r, i, "", false) < 0)
-            return -1;
-        if (end == NULL)
-            return 0;
-        *end = '/';
-    }
-}
-
-int ns_group_make(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name, bool exclusive)
-{
-    for (uint32_t i = 0; i < cgroups->hierarchies->count; i++)
-        if (make_root(cgroups, r, i) < 0 || make_one(cgroups, r, i, name, exclusive) < 0)
-            return -1;
-    return 0;
+    snprintf(controller, sizeof(controller), "%.*s", (int)strcspn(write->file, "."), write->file);
+    return ns_group_hand_down(cgroups, write->hierarchy, name, controller);
 }
 
 int ns_group_write(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name,
                    const struct ns_write *write)
 {
     NS_FREE char *path = ns_group_path(cgroups, write->hierarchy, name, write->file);
-    int rc = path ? write_text(path, write->value) : -ENOMEM;
+    int rc = path ? ns_file_write(path, write->value) : -ENOMEM;
 
+    if (rc == -ENOENT && hand_down_for(cgroups, name, write) == 0)
+        rc = ns_file_write(path, write->value);
     if (rc == 0)
         return 0;
     if (path == NULL)
@@ -130,29 +59,172 @@ int ns_group_write(const struct ns_cgroups *cgroups, const struct ns_reader *r, 
     return -1;
 }
 
+int ns_group_set(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name,
+                 const struct ns_write *writes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (ns_group_write(cgroups, r, name, &writes[i]) < 0)
+            return -1;
+    return 0;
+}
+
 int ns_group_open(const struct ns_cgroups *cgroups, const struct ns_reader *r, uint32_t hierarchy, const char *name,
                   const char *file, int flags)
 {
     NS_FREE char *path = ns_group_path(cgroups, hierarchy, name, file);
     int fd = path ? open(path, flags | O_CLOEXEC) : -1;
 
-    if (fd < 0 && path == NULL)
+    if (fd >= 0)
+        return fd;
+    if (path == NULL)
         return ns_no_memory(r);
-    return fd < 0 ? failed(r, errno, "open", path) : fd;
+    r->log->error_set(r->err, CLOISTER_CGROUP_FAILED, errno, path, "cgroup", "open '%s'", path);
+    return -1;
+}
+
+/* Groups that a former daemon made, and an exec's own, have none. */
+int ns_group_open_procs(const struct ns_cgroups *cgroups, const struct ns_reader *r, uint32_t hierarchy,
+                        const char *name, int flags)
+{
+    NS_FREE char *path =
+        ns_group_has_leaf(cgroups, hierarchy) ? ns_group_path(cgroups, hierarchy, name, NS_LEAF "/cgroup.procs") : NULL;
+    int fd = path ? open(path, flags | O_CLOEXEC) : -1;
+
+    return fd >= 0 ? fd : ns_group_open(cgroups, r, hierarchy, name, "cgroup.procs", flags);
+}
+
+/* --- finding --- */
+
+static DIR *open_dir(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *name)
+{
+    NS_FREE char *path = ns_group_path(cgroups, hierarchy, name, NULL);
+
+    return path ? opendir(path) : NULL;
+}
+
+struct search {
+    const struct ns_cgroups *cgroups;
+    const char *prefix;
+    void (*fn)(void *ctx, const char *name);
+    void *ctx;
+};
+
+/* Looks into `name` and into parents below it. */
+static void search_in(const struct search *search, uint32_t i, const char *name, unsigned depth)
+{
+    DIR *dir = open_dir(search->cgroups, i, name);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) != NULL) {
+        NS_FREE char *path = NULL;
+        const char *found = entry->d_name;
+
+        if (entry->d_type != DT_DIR || *found == '.' || strcmp(found, NS_KEEPERS) == 0)
+            continue;
+        path = ns_format("%s%s%s", name, *name ? "/" : "", found);
+        if (path && strncmp(found, search->prefix, strlen(search->prefix)) == 0)
+            search->fn(search->ctx, path);
+        else if (path && strncmp(found, "cl-", 3) != 0 && depth < PARENTS_MAX)
+            search_in(search, i, path, depth + 1);
+    }
+    if (dir)
+        closedir(dir);
 }
 
 void ns_group_list(const struct ns_cgroups *cgroups, const char *prefix, void (*fn)(void *ctx, const char *name),
                    void *ctx)
 {
-    for (uint32_t i = 0; i < cgroups->hierarchies->count; i++) {
-        NS_FREE char *path = ns_group_path(cgroups, i, "", NULL);
-        DIR *dir = path ? opendir(path) : NULL;
-        struct dirent *entry;
+    const struct search search = {cgroups, prefix, fn, ctx};
 
-        while (dir && (entry = readdir(dir)) != NULL)
-            if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
-                fn(ctx, entry->d_name);
-        if (dir)
-            closedir(dir);
+    for (uint32_t i = 0; i < cgroups->hierarchies->count; i++)
+        search_in(&search, i, "", 0);
+}
+
+void ns_group_beside(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *group,
+                     void (*fn)(void *ctx, const char *name), void *ctx)
+{
+    const char *leaf = ns_group_leaf(group);
+    NS_FREE char *parent = ns_format("%.*s", (int)(leaf == group ? 0 : leaf - group - 1), group);
+    size_t size = strlen(leaf);
+    DIR *dir = parent ? open_dir(cgroups, hierarchy, parent) : NULL;
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) != NULL) {
+        NS_FREE char *path = NULL;
+
+        if (strncmp(entry->d_name, leaf, size) != 0 || entry->d_name[size] != '.')
+            continue;
+        path = ns_format("%s%s%s", parent, *parent ? "/" : "", entry->d_name);
+        if (path)
+            fn(ctx, path);
     }
+    if (dir)
+        closedir(dir);
+}
+
+struct members {
+    bool (*fn)(void *ctx, long pid);
+    void *ctx;
+    bool enough;
+};
+
+static void read_members(void *ctx, int fd)
+{
+    struct members *members = ctx;
+    int procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+    FILE *file = procs < 0 ? NULL : fdopen(procs, "re");
+    long pid;
+
+    if (file == NULL) {
+        if (procs >= 0)
+            close(procs);
+        return;
+    }
+    while (!members->enough && fscanf(file, "%ld", &pid) == 1)
+        members->enough = members->fn(members->ctx, pid);
+    fclose(file);
+}
+
+static bool is_enough(void *ctx)
+{
+    const struct members *members = ctx;
+
+    return members->enough;
+}
+
+bool ns_group_members(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *name,
+                      bool (*fn)(void *ctx, long pid), void *ctx)
+{
+    struct members members = {fn, ctx, false};
+    const struct ns_visitor visitor = {read_members, NULL, is_enough, &members};
+    NS_FREE char *path = ns_group_path(cgroups, hierarchy, name, NULL);
+
+    if (path)
+        ns_cgroup_walk(AT_FDCWD, path, &visitor);
+    return members.enough;
+}
+
+struct sandbox_members {
+    const struct ns_cgroups *cgroups;
+    uint32_t hierarchy;
+    bool (*fn)(void *ctx, long pid);
+    void *ctx;
+    bool enough;
+};
+
+static void read_beside(void *ctx, const char *name)
+{
+    struct sandbox_members *all = ctx;
+
+    all->enough = all->enough || ns_group_members(all->cgroups, all->hierarchy, name, all->fn, all->ctx);
+}
+
+bool ns_group_sandbox_members(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *group,
+                              bool (*fn)(void *ctx, long pid), void *ctx)
+{
+    struct sandbox_members all = {cgroups, hierarchy, fn, ctx, false};
+
+    read_beside(&all, group);
+    ns_group_beside(cgroups, hierarchy, group, read_beside, &all);
+    return all.enough;
 }

@@ -6,18 +6,16 @@
  * goes first.
  */
 #include "cgroup.h"
+#include "cgroup_walk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/pidfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <time.h>
-
-#define NAMES_MAX 1048576u /* bytes of one group's children that a round takes on */
 
 static uint64_t now(void)
 {
@@ -37,7 +35,7 @@ static void pause_ms(long ms)
 /* A line of /proc/<pid>/cgroup names our group, or one below it. */
 static bool is_member(long pid, const char *root, const char *name)
 {
-    char path[48], needle[512];
+    char path[48], needle[256 + NS_GROUP_PATH_MAX];
     NS_FREE char *text = NULL;
 
     snprintf(path, sizeof(path), "/proc/%ld/cgroup", pid);
@@ -86,113 +84,46 @@ static unsigned kill_members(int dir, const struct ns_cgroups *cgroups, const ch
     return count;
 }
 
-/* A group on the way down, and what lies below it. The way is kept here and only its end is open, so no depth is too
- * much. */
-struct level {
-    struct level *up;
-    const char *name; /* in the list of the one above */
-    char *names;      /* each ends in NUL, the last in two; NULL = none */
-    const char *next; /* still to be visited */
-};
-
-struct walk {
-    const struct ns_cgroups *cgroups;
-    const char *name;
-    int fd; /* of the last level */
-    struct level *level;
-};
-
-/* The children's names; what is too much is for the next round. */
-static char *list_children(int fd)
-{
-    int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = again < 0 ? NULL : fdopendir(again);
-    size_t used = 0, room = 0;
-    char *names = NULL, *grown;
-    struct dirent *entry;
-
-    while (dir && used < NAMES_MAX && (entry = readdir(dir)) != NULL) {
-        size_t size = strlen(entry->d_name) + 1;
-
-        if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (used + size >= room) {
-            grown = realloc(names, room * 2 + size + 512);
-            if (grown == NULL)
-                break;
-            names = grown;
-            room = room * 2 + size + 512;
-        }
-        memcpy(names + used, entry->d_name, size);
-        used += size;
-        names[used] = 0;
-    }
-    if (dir)
-        closedir(dir);
-    else if (again >= 0)
-        close(again);
-    return names;
-}
-
-static void enter(struct walk *w, int parent, const char *name)
-{
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct level *level = fd < 0 ? NULL : malloc(sizeof(*level));
-
-    if (level == NULL) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    kill_members(fd, w->cgroups, w->name);
-    *level = (struct level){w->level, name, list_children(fd), NULL};
-    level->next = level->names;
-    if (w->fd >= 0)
-        close(w->fd);
-    w->fd = fd;
-    w->level = level;
-}
-
-/* A group's parent stays the same: v1 renames only in place, v2 not at all. */
-static void leave(struct walk *w)
-{
-    struct level *level = w->level;
-    int up = level->up ? openat(w->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-    if (up >= 0)
-        unlinkat(up, level->name, AT_REMOVEDIR);
-    if (w->fd >= 0)
-        close(w->fd);
-    w->fd = up;
-    w->level = level->up;
-    free(level->names);
-    free(level);
-}
-
 static bool remove_empty(int parent, const char *leaf)
 {
     return unlinkat(parent, leaf, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
+struct round {
+    const struct ns_cgroups *cgroups;
+    const char *name;
+    uint64_t until;
+};
+
+static void kill_in(void *ctx, int fd)
+{
+    const struct round *round = ctx;
+
+    kill_members(fd, round->cgroups, round->name);
+}
+
+static void remove_below(void *ctx, int parent, const char *name)
+{
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+static bool is_over(void *ctx)
+{
+    const struct round *round = ctx;
+
+    return now() >= round->until;
+}
+
 /* One round over a group and what is below it, the deepest first: kill, remove. True: `leaf` is gone. */
 static bool sweep_tree(int parent, const char *leaf, const struct ns_cgroups *cgroups, uint64_t until)
 {
-    struct walk w = {.cgroups = cgroups, .name = leaf, .fd = -1};
+    struct round round = {cgroups, leaf, until};
+    const struct ns_visitor visitor = {kill_in, remove_below, is_over, &round};
 
     /* As a rule the keeper's end has emptied it, and then a look at each would be most of what a destroy costs. */
     if (remove_empty(parent, leaf))
         return true;
-    enter(&w, parent, leaf);
-    while (w.level) {
-        const char *child = w.level->next;
-
-        if (child == NULL || *child == 0 || now() >= until) {
-            leave(&w);
-            continue;
-        }
-        w.level->next += strlen(child) + 1;
-        enter(&w, w.fd, child);
-    }
+    ns_cgroup_walk(parent, leaf, &visitor);
     return remove_empty(parent, leaf);
 }
 
@@ -237,10 +168,81 @@ bool ns_group_remove(const struct ns_cgroups *cgroups, const char *name, uint64_
     return clean;
 }
 
+struct beside {
+    char **names;
+    uint32_t count;
+};
+
+static void note_beside(void *ctx, const char *name)
+{
+    struct beside *beside = ctx;
+    char **grown;
+
+    for (uint32_t i = 0; i < beside->count; i++)
+        if (strcmp(beside->names[i], name) == 0)
+            return;
+    grown = realloc(beside->names, (beside->count + 1u) * sizeof(*grown));
+    if (grown == NULL)
+        return;
+    beside->names = grown;
+    grown[beside->count] = strdup(name);
+    beside->count += grown[beside->count] != NULL;
+}
+
+static void remove_parents(const struct ns_cgroups *cgroups, const char *group)
+{
+    NS_FREE char *name = strdup(group);
+    char *slash;
+
+    while (name && (slash = strrchr(name, '/')) != NULL) {
+        *slash = 0;
+        for (uint32_t i = 0; i < cgroups->hierarchies->count; i++) {
+            NS_FREE char *path = ns_group_path(cgroups, i, name, NULL);
+            char mark[4];
+
+            if (path && getxattr(path, NS_GROUP_MARK, mark, sizeof(mark)) >= 0)
+                rmdir(path);
+        }
+    }
+}
+
+static void append(char **left, char *more)
+{
+    NS_FREE char *before = *left, *text = more;
+
+    *left = ns_format("%s%s%s", before ? before : "", before && text ? ", " : "", text ? text : "");
+}
+
+bool ns_group_remove_sandbox(const struct ns_cgroups *cgroups, const char *group, uint64_t patience, char **ret_left)
+{
+    struct beside beside = {NULL, 0};
+    char *left = NULL, *more = NULL;
+    bool clean = true;
+
+    /* Whoever is short of memory leaves one beside it, which the next sweep finds. */
+    for (uint32_t i = 0; i < cgroups->hierarchies->count; i++)
+        ns_group_beside(cgroups, i, group, note_beside, &beside);
+    for (uint32_t i = 0; i <= beside.count; i++) {
+        if (!ns_group_remove(cgroups, i < beside.count ? beside.names[i] : group, patience, &more)) {
+            append(&left, ns_steal_text(&more));
+            clean = false;
+        }
+        if (i < beside.count)
+            free(beside.names[i]);
+    }
+    free(beside.names);
+    if (clean)
+        remove_parents(cgroups, group);
+    if (ret_left)
+        *ret_left = ns_steal_text(&left);
+    free(left);
+    return clean;
+}
+
 void ns_group_remove_root(const struct ns_cgroups *cgroups)
 {
     for (uint32_t i = 0; i < cgroups->hierarchies->count; i++) {
-        NS_FREE char *keepers = ns_group_path(cgroups, i, "keepers", NULL);
+        NS_FREE char *keepers = ns_group_path(cgroups, i, NS_KEEPERS, NULL);
         NS_FREE char *root = ns_group_path(cgroups, i, "", NULL);
 
         if (keepers && root && (rmdir(keepers) == 0 || errno == ENOENT))

@@ -88,6 +88,10 @@ void ns_compile_clear(struct ns_compile *c); /* fit for a second clear */
 /* A container: everything of `args`, process included. 0, or -1 with the reader's error. */
 int ns_compile_container(struct ns_compile *c, const struct cloister_container_args *args);
 
+/* OCI linux.resources (JSON) of a whole sandbox, or of an exec's own group: its writes. `base` is what errors call it.
+ * Device rules only if it has some: those of what is above hold anyway. */
+int ns_compile_resources(struct ns_compile *c, struct cloister_sv resources, const char *base);
+
 /* A further process of a container; `inherited_nnp`: the container's own no_new_privs. */
 int ns_compile_process(struct ns_compile *c, const struct cloister_process_args *args, bool inherited_nnp);
 

@@ -22,6 +22,7 @@ static void free_create(struct ns_create *create)
 {
     ns_stdio_clear(&create->stdio);
     ns_compile_clear(&create->compile);
+    ns_compile_clear(&create->whole);
     ns_filter_unref(create->filter);
     if (create->fds)
         close_list(create->fds, &create->fd_count);
@@ -267,6 +268,7 @@ static int begin(struct ns_create *create, const struct cloister_iso_create_args
         return ns_no_memory(&r);
     create->sandbox = ns_sandbox_ref(sandbox);
     sandbox->intent = intent;
+    ns_layout_container(intent.group, intent.split, NS_CONTAINER, NULL, sandbox->group);
     if (set_container(sandbox, args) < 0)
         return ns_no_memory(&r);
     if (!ns_ranges_confirm(instance->ranges, sandbox->id, intent.range))
@@ -316,5 +318,6 @@ void ns_sandbox_create(void *ctx, const struct cloister_iso_create_args *args, c
     r.err = &create->base.err;
     ns_compile_init(&create->compile, &r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
     create->compile.range = create->sandbox->intent.range;
+    ns_compile_init(&create->whole, &r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
     ns_op_job(&create->base, ns_create_prepare, prepared, create);
 }

@@ -15,6 +15,7 @@ struct ns_create {
     uint32_t stage;             /* enum ns_create_stage */
     struct ns_stdio stdio;
     struct ns_compile compile;
+    struct ns_compile whole; /* the sandbox's own resources */
     struct ns_filter *filter;
     int *fds; /* of CREATE: needs, then stdio */
     uint32_t fd_count;

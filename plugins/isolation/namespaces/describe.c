@@ -133,7 +133,7 @@ static void read_back(void *ctx)
     v->set(root, CLOISTER_SV("namespaces"), namespace_array(v, sandbox->ns_new));
     if (sandbox->intent.range.count > 0)
         v->set(root, CLOISTER_SV("ids"), range_object(v, &sandbox->intent.range));
-    v->set(root, CLOISTER_SV("limits"), limit_object(v, &cgroups, sandbox->intent.group));
+    v->set(root, CLOISTER_SV("limits"), limit_object(v, &cgroups, sandbox->group));
     v->set(root, CLOISTER_SV("no_new_privs"), v->new_boolean(sandbox->no_new_privs));
     v->set(root, CLOISTER_SV("seccomp"), v->new_boolean(sandbox->filter != NULL));
     v->set(root, CLOISTER_SV("warnings"), warning_array(v, sandbox->warnings));

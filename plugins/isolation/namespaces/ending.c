@@ -60,7 +60,7 @@ static void clean_groups(struct ns_ending *ending)
     struct ns_cgroups cgroups = {&ending->op->instance->machine.hierarchies, ending->intent.root};
     char *left = NULL;
 
-    if (!ns_group_remove(&cgroups, ending->intent.group, GROUPS_NS, &left))
+    if (!ns_group_remove_sandbox(&cgroups, ending->intent.group, GROUPS_NS, &left))
         leave(ending, left ? left : ns_format("cgroup %s", ending->intent.group));
 }
 

@@ -64,7 +64,7 @@ static int open_needs(struct exec *exec)
     if (exec->fds == NULL)
         return ns_no_memory(&c->r);
     while (exec->fd_count < c->need_count) {
-        int fd = ns_open_need(c, exec->fd_count, &cgroups, exec->sandbox->intent.group);
+        int fd = ns_open_need(c, exec->fd_count, &cgroups, exec->sandbox->group);
 
         if (fd < 0)
             return -1;

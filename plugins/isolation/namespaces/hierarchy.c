@@ -150,6 +150,39 @@ static bool has_controller(const char *list, const char *controller)
     return false;
 }
 
+bool ns_hierarchy_has(const struct ns_hierarchy *hierarchy, const char *controller)
+{
+    return has_controller(hierarchy->controllers, controller);
+}
+
+uint32_t ns_hierarchy_of(const struct ns_hierarchies *hierarchies, const char *controller)
+{
+    for (uint32_t i = 0; i < hierarchies->count; i++)
+        if (has_controller(hierarchies->list[i].controllers, controller))
+            return i;
+    return NS_NO_HIERARCHY;
+}
+
+int ns_hierarchies_look(struct ns_hierarchies *hierarchies)
+{
+    uint32_t v2 = ns_hierarchy_find(hierarchies, "");
+    NS_FREE char *path = v2 == NS_NO_HIERARCHY ? NULL : ns_format("%s/cgroup.controllers", hierarchies->list[v2].mount);
+    NS_FREE char *text = NULL;
+
+    if (v2 == NS_NO_HIERARCHY)
+        return 0;
+    if (path == NULL)
+        return -ENOMEM;
+    if (ns_read_file(path, 4096, &text) < 0)
+        return 0; /* it has none that we could use */
+    text[strcspn(text, "\n")] = 0;
+    for (char *at = text; *at; at++)
+        *at = *at == ' ' ? ',' : *at;
+    free(hierarchies->list[v2].controllers);
+    hierarchies->list[v2].controllers = ns_steal_text(&text);
+    return 0;
+}
+
 uint32_t ns_hierarchy_find(const struct ns_hierarchies *hierarchies, const char *controller)
 {
     for (uint32_t i = 0; i < hierarchies->count; i++) {

@@ -16,7 +16,7 @@ struct ns_hierarchy {
     bool v2;
     char *mount;       /* where it is mounted: "/sys/fs/cgroup/memory" */
     char *label;       /* last component of that: the directory's name inside a container */
-    char *controllers; /* v1: "cpu,cpuacct", or "name=systemd"; v2: "" */
+    char *controllers; /* "cpu,cpuacct", or "name=systemd"; v2: what its root has, "" until ns_hierarchies_look */
 };
 
 struct ns_hierarchies {
@@ -29,7 +29,14 @@ struct ns_hierarchies {
 int ns_hierarchies_parse(const char *mountinfo, struct ns_hierarchies *ret);
 void ns_hierarchies_clear(struct ns_hierarchies *hierarchies);
 
-/* The v1 hierarchy that has this controller, or the v2 one for "" ; NS_NO_HIERARCHY if there is none. */
+/* Reads which controllers v2 has. 0 or -ENOMEM. */
+int ns_hierarchies_look(struct ns_hierarchies *hierarchies);
+
+bool ns_hierarchy_has(const struct ns_hierarchy *hierarchy, const char *controller);
+/* The hierarchy that has this controller, v1 or v2; NS_NO_HIERARCHY if there is none. */
+uint32_t ns_hierarchy_of(const struct ns_hierarchies *hierarchies, const char *controller);
+
+/* The v1 hierarchy that has this controller, or the v2 one for ""; NS_NO_HIERARCHY if there is none. */
 uint32_t ns_hierarchy_find(const struct ns_hierarchies *hierarchies, const char *controller);
 
 #endif

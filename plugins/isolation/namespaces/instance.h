@@ -15,7 +15,6 @@
 #include "intent.h"
 #include "ranges.h"
 
-#define NS_KEEPERS "keepers" /* the group keepers move themselves to */
 #define NS_SECOND 1000000000ull
 #define NS_MS 1000000ull
 

@@ -1,38 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* intent.c - {"v":1,"cgroup_root":"/cloister","cgroup":"cl-0123abcd-<id>","ids":[first,count]} */
+/* intent.c - {"v":1,"cgroup_root":"/cloister","cgroup":"garden/cl-0123abcd-<id>","ids":[first,count],"split":true,
+ * "resources":{...}}; the last two only where they say something. */
 #include "intent.h"
 
 #include <stdio.h>
 
-#include "cgroup.h"
-
-bool ns_cgroup_root_ok(struct cloister_sv root)
+/* Root and group hold no byte that JSON would escape: checked when they were made. */
+char *ns_intent_print(const struct ns_intent *intent, const char *resources)
 {
-    uint64_t start = 0;
-
-    if (root.size < 2 || root.size > 200 || root.data[0] != '/')
-        return false;
-    for (uint64_t i = 1; i <= root.size; i++) {
-        char byte = i < root.size ? root.data[i] : '/';
-        bool word = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-                    byte == '_' || byte == '-' || byte == '.';
-
-        if (byte == '/') {
-            if (i == start + 1 || root.data[start + 1] == '.')
-                return false;
-            start = i;
-        } else if (!word) {
-            return false;
-        }
-    }
-    return true;
+    return ns_format("{\"v\":1,\"cgroup_root\":\"%s\",\"cgroup\":\"%s\",\"ids\":[%u,%u]%s%s%s}", intent->root,
+                     intent->group, intent->range.first, intent->range.count, intent->split ? ",\"split\":true" : "",
+                     resources ? ",\"resources\":" : "", resources ? resources : "");
 }
 
-/* Root and group hold no byte that JSON would escape: checked when they were made. */
-char *ns_intent_print(const struct ns_intent *intent)
+/* A record is input (H1.2.5): parents as from a caller, and behind them a name of ours. */
+static bool group_ok(const char *group)
 {
-    return ns_format("{\"v\":1,\"cgroup_root\":\"%s\",\"cgroup\":\"%s\",\"ids\":[%u,%u]}", intent->root, intent->group,
-                     intent->range.first, intent->range.count);
+    const char *leaf = ns_group_leaf(group);
+    struct cloister_sv parent = {group, leaf == group ? 0 : (uint64_t)(leaf - group - 1)};
+
+    return strncmp(leaf, "cl-", 3) == 0 && (leaf == group || (parent.size > 0 && ns_cgroup_parent_ok(parent)));
 }
 
 static int read_name(const struct ns_reader *r, const cloister_value *doc, const char *key, char *ret, size_t size)
@@ -57,7 +44,8 @@ static int read_all(const struct ns_reader *r, const cloister_value *doc, struct
     if (read_name(r, doc, "cgroup_root", ret->root, sizeof(ret->root)) < 0 ||
         read_name(r, doc, "cgroup", ret->group, sizeof(ret->group)) < 0)
         return -1;
-    if (!ns_cgroup_root_ok(ns_view(ret->root)) || strchr(ret->group, '/') || strncmp(ret->group, "cl-", 3) != 0)
+    ret->split = ns_get_bool(r, doc, "split", false);
+    if (!ns_cgroup_root_ok(ns_view(ret->root)) || !group_ok(ret->group))
         return ns_refuse_at(r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names a group that is none of ours");
     if (r->value->u64(r->value->at(ids, 0, NULL), &first) < 0 ||
         r->value->u64(r->value->at(ids, 1, NULL), &count) < 0 || first > UINT32_MAX || count > UINT32_MAX)
@@ -79,6 +67,25 @@ int ns_intent_parse(const struct ns_reader *r, struct cloister_sv blob, struct n
     return rc;
 }
 
+int ns_intent_resources(const struct ns_reader *r, struct cloister_sv blob, char **ret)
+{
+    cloister_value *doc = NULL, *resources;
+    struct cloister_sv text = {NULL, 0};
+    int rc = 0;
+
+    *ret = NULL;
+    if (ns_parse(r, blob, "read the sandbox's plan", &doc) < 0)
+        return -1;
+    resources = ns_get(r, doc, "resources");
+    if (resources) {
+        *ret = r->value->print(resources, 0, &text) == 0 ? ns_dup(text) : NULL;
+        r->value->free_text(text);
+        rc = *ret ? 0 : ns_no_memory(r);
+    }
+    r->value->free(doc);
+    return rc;
+}
+
 int ns_intent_of(const struct ns_reader *r, const struct cloister_iso_sandbox *which, const char *root,
                  struct ns_intent *ret)
 {
@@ -96,7 +103,7 @@ int ns_intent_of(const struct ns_reader *r, const struct cloister_iso_sandbox *w
     }
     if (ns_intent_parse(r, which->plan, ret) < 0)
         return -1;
-    if (strcmp(group, ret->group) != 0)
+    if (strcmp(group, ns_group_leaf(ret->group)) != 0)
         return ns_refuse_at(r, CLOISTER_CORRUPT, "cgroup", "the sandbox's plan names group '%s', which is not its own",
                             ret->group);
     return 0;

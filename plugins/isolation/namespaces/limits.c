@@ -122,11 +122,32 @@ static int pids(struct ns_compile *c, const cloister_value *resources)
     return h == NS_NO_HIERARCHY ? 0 : ns_add_write(c, h, "pids.max", strdup("max"), path);
 }
 
+static int limits(struct ns_compile *c, const cloister_value *resources)
+{
+    if (memory(c, resources) < 0 || cpuset(c, resources) < 0)
+        return -1;
+    return cpu(c, resources) < 0 || pids(c, resources) < 0 ? -1 : 0;
+}
+
 int ns_compile_limits(struct ns_compile *c, const cloister_value *spec)
 {
     const cloister_value *resources = ns_get(&c->r, ns_get(&c->r, spec, "linux"), "resources");
 
-    if (ns_compile_device_rules(c, resources) < 0 || memory(c, resources) < 0 || cpuset(c, resources) < 0)
+    return ns_compile_device_rules(c, resources) < 0 ? -1 : limits(c, resources);
+}
+
+int ns_compile_resources(struct ns_compile *c, struct cloister_sv text, const char *base)
+{
+    cloister_value *resources = NULL;
+    int rc;
+
+    if (ns_parse(&c->r, text, base, &resources) < 0)
         return -1;
-    return cpu(c, resources) < 0 || pids(c, resources) < 0 ? -1 : 0;
+    rc = ns_check_resources(&c->r, resources, base);
+    if (rc == 0 && ns_get(&c->r, resources, "devices") != NULL)
+        rc = ns_compile_device_rules(c, resources);
+    if (rc == 0)
+        rc = limits(c, resources);
+    c->r.value->free(resources);
+    return rc;
 }

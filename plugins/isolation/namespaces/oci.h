@@ -52,6 +52,8 @@ int ns_get_i64(const struct ns_reader *r, const cloister_value *object, const ch
  */
 int ns_check_spec(const struct ns_reader *r, const cloister_value *spec);
 int ns_check_process(const struct ns_reader *r, const cloister_value *process);
+/* linux.resources that stands alone. */
+int ns_check_resources(const struct ns_reader *r, const cloister_value *resources, const char *base);
 
 /* Parses one document; the error is wrapped with `what`. 0 or -1. */
 int ns_parse(const struct ns_reader *r, struct cloister_sv text, const char *what, cloister_value **ret);

@@ -123,9 +123,9 @@ int ns_open_need(const struct ns_compile *c, uint32_t i, const struct ns_cgroups
     case NS_NEED_GROUP_TREE:
         return open_group_tree(c, need, cgroups, group);
     case NS_NEED_JOIN:
-        return ns_group_open(cgroups, &c->r, need->hierarchy, group, "cgroup.procs", O_WRONLY);
+        return ns_group_open_procs(cgroups, &c->r, need->hierarchy, group, O_WRONLY);
     case NS_NEED_MEMBERS:
-        return ns_group_open(cgroups, &c->r, need->hierarchy, group, "cgroup.procs", O_RDONLY);
+        return ns_group_open_procs(cgroups, &c->r, need->hierarchy, group, O_RDONLY);
     default: /* NS_NEED_OOM */
         return ns_group_open(cgroups, &c->r, need->hierarchy, group, "memory.oom_control", O_RDONLY);
     }

@@ -5,13 +5,6 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 
-static FILE *open_members(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *group)
-{
-    NS_FREE char *path = ns_group_path(cgroups, hierarchy, group, "cgroup.procs");
-
-    return path ? fopen(path, "re") : NULL;
-}
-
 /* The number after "PPid:", or the second after "NSpid:" (the first is the reader's own view). */
 static bool read_status(long pid, long *ret_parent, long *ret_inside)
 {
@@ -27,35 +20,37 @@ static bool read_status(long pid, long *ret_parent, long *ret_inside)
            sscanf(numbers, "\nNSpid: %*d %ld", ret_inside) == 1;
 }
 
-static bool note(long pid, int32_t keeper, struct ns_pid *list, uint32_t count)
+struct find {
+    int32_t keeper;
+    struct ns_pid *list;
+    uint32_t count;
+    uint32_t missing;
+};
+
+static bool note(void *ctx, long pid)
 {
+    struct find *find = ctx;
     long parent, inside;
 
-    if (!read_status(pid, &parent, &inside) || parent != keeper)
+    if (!read_status(pid, &parent, &inside) || parent != find->keeper)
         return false;
-    for (uint32_t i = 0; i < count; i++)
-        if (list[i].outside == 0 && list[i].inside == (uint32_t)inside) {
-            list[i].outside = (int32_t)pid;
-            return true;
+    for (uint32_t i = 0; i < find->count; i++)
+        if (find->list[i].outside == 0 && find->list[i].inside == (uint32_t)inside) {
+            find->list[i].outside = (int32_t)pid;
+            find->missing--;
+            break;
         }
-    return false;
+    return find->missing == 0;
 }
 
 void ns_pids_find(const struct ns_cgroups *cgroups, const char *group, int32_t keeper, struct ns_pid *list,
                   uint32_t count)
 {
-    uint32_t missing = count;
+    struct find find = {keeper, list, count, count};
 
-    /* One hierarchy has them all, unless a container moves its processes below its group. */
-    for (uint32_t i = 0; i < cgroups->hierarchies->count && missing > 0 && keeper > 0; i++) {
-        FILE *file = open_members(cgroups, i, group);
-        long pid;
-
-        while (file && missing > 0 && fscanf(file, "%ld", &pid) == 1)
-            missing -= note(pid, keeper, list, count);
-        if (file)
-            fclose(file);
-    }
+    /* Any hierarchy has them all, below the group or beside it. */
+    for (uint32_t i = 0; i < cgroups->hierarchies->count && find.missing > 0 && keeper > 0; i++)
+        ns_group_sandbox_members(cgroups, i, group, note, &find);
 }
 
 uint32_t ns_pid_user(int32_t pid)
@@ -101,34 +96,34 @@ static int open_parent(long pid)
     return ns_steal_fd(&pidfd);
 }
 
+static bool find_parent(void *ctx, long pid)
+{
+    int *pidfd = ctx;
+
+    *pidfd = open_parent(pid);
+    return *pidfd >= 0;
+}
+
 int ns_pids_keeper(const struct ns_cgroups *cgroups, const char *group)
 {
     int pidfd = -1;
 
-    for (uint32_t i = 0; i < cgroups->hierarchies->count && pidfd < 0; i++) {
-        FILE *file = open_members(cgroups, i, group);
-        long pid;
-
-        while (file && pidfd < 0 && fscanf(file, "%ld", &pid) == 1)
-            pidfd = open_parent(pid);
-        if (file)
-            fclose(file);
-    }
+    for (uint32_t i = 0; i < cgroups->hierarchies->count && pidfd < 0; i++)
+        ns_group_sandbox_members(cgroups, i, group, find_parent, &pidfd);
     return pidfd;
+}
+
+static bool is_one(void *ctx, long pid)
+{
+    return true;
 }
 
 bool ns_pids_any(const struct ns_cgroups *cgroups, const char *group)
 {
     bool any = false;
 
-    for (uint32_t i = 0; i < cgroups->hierarchies->count && !any; i++) {
-        FILE *file = open_members(cgroups, i, group);
-        long pid;
-
-        any = file && fscanf(file, "%ld", &pid) == 1;
-        if (file)
-            fclose(file);
-    }
+    for (uint32_t i = 0; i < cgroups->hierarchies->count && !any; i++)
+        any = ns_group_sandbox_members(cgroups, i, group, is_one, NULL);
     return any;
 }
 

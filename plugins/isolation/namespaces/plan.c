@@ -36,12 +36,50 @@ static int check(struct ns_instance *instance, const struct cloister_container_a
     return rc;
 }
 
+/* The sandbox's resources are kept in the plan, compact: create gets nothing but that. */
+static int keep_resources(struct ns_instance *instance, struct cloister_sv text, const struct ns_reader *r, char **ret)
+{
+    struct ns_compile compile;
+    struct cloister_sv printed = {NULL, 0};
+    cloister_value *doc = NULL;
+    int rc;
+
+    ns_compile_init(&compile, r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
+    rc = ns_compile_resources(&compile, text, "resources");
+    ns_compile_clear(&compile);
+    if (rc < 0 || ns_parse(r, text, "resources", &doc) < 0)
+        return -1;
+    *ret = r->value->print(doc, 0, &printed) == 0 ? ns_dup(printed) : NULL;
+    r->value->free_text(printed);
+    r->value->free(doc);
+    return *ret ? 0 : ns_no_memory(r);
+}
+
+static int lay_out(struct ns_instance *instance, const struct cloister_iso_plan_args *args, const struct ns_reader *r,
+                   struct ns_intent *io_intent, char **ret_resources)
+{
+    const struct cloister_sandbox_create_args *create = args->create;
+    struct cloister_sv parent = create ? create->cgroup_parent : (struct cloister_sv){NULL, 0};
+
+    if (!ns_cgroup_parent_ok(parent))
+        return ns_refuse(r, CLOISTER_INVALID, "cgroup_parent",
+                         "must be a relative path of plain words, like \"garden/good\"");
+    if (create && create->resources.size > 0 && keep_resources(instance, create->resources, r, ret_resources) < 0)
+        return -1;
+    io_intent->split = create && (create->container == NULL || create->resources.size > 0);
+    snprintf(io_intent->root, sizeof(io_intent->root), "%s", instance->cgroup_root);
+    if (!ns_layout_sandbox(parent, args->sandbox.cookie, args->sandbox.id, io_intent->group))
+        return ns_refuse(r, CLOISTER_TOO_BIG, "cgroup_parent", "is too long");
+    return 0;
+}
+
 int32_t ns_plan(void *ctx, const struct cloister_iso_plan_args *args, struct cloister_sv *ret_blob,
                 struct cloister_error *err)
 {
     struct ns_instance *instance = ctx;
     struct ns_reader r = ns_reader(instance, err);
     struct ns_intent intent = {.range = {0, 0}};
+    NS_FREE char *resources = NULL;
     char id[CLOISTER_ENGINE_ID_SIZE + 1];
 
     if (args->sandbox.id.size != CLOISTER_ENGINE_ID_SIZE)
@@ -52,10 +90,12 @@ int32_t ns_plan(void *ctx, const struct cloister_iso_plan_args *args, struct clo
         if (check(instance, args->create->container, id, &r, &intent.range) < 0)
             return -1;
     }
-    snprintf(intent.root, sizeof(intent.root), "%s", instance->cgroup_root);
-    ns_group_name(args->sandbox.cookie, args->sandbox.id, intent.group);
+    if (lay_out(instance, args, &r, &intent, &resources) < 0) {
+        ns_ranges_release(instance->ranges, id);
+        return -1;
+    }
     free(instance->blob);
-    instance->blob = ns_intent_print(&intent);
+    instance->blob = ns_intent_print(&intent, resources);
     if (instance->blob == NULL)
         return ns_no_memory(&r);
     *ret_blob = ns_view(instance->blob);
@@ -89,7 +129,7 @@ void ns_hold(void *ctx, struct cloister_sv plan)
         cloister_log(instance->host, CLOISTER_WARNING, "hold what a recorded plan names: %s", sentence);
         return;
     }
-    id = ns_group_id(intent.group);
+    id = ns_group_id(intent.group, false);
     if (id == NULL)
         cloister_log(instance->host, CLOISTER_WARNING,
                      "hold what a recorded plan names: its group '%s' is no sandbox's", intent.group);

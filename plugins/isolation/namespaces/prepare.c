@@ -21,7 +21,11 @@ static int compile(struct ns_create *create)
     struct ns_instance *instance = create->base.instance;
     struct ns_compile *c = &create->compile;
     const struct ns_seccomp_program *program;
+    NS_FREE char *resources = NULL;
 
+    if (ns_intent_resources(&c->r, create->args->sandbox.plan, &resources) < 0 ||
+        (resources && ns_compile_resources(&create->whole, ns_view(resources), "resources") < 0))
+        return -1;
     if (create->args->container == NULL)
         return 0;
     if (ns_compile_container(c, create->args->container) < 0)
@@ -36,14 +40,22 @@ static int compile(struct ns_create *create)
     return 0;
 }
 
+/* The sandbox's own limits come before what is made below them: on v1 a device list is inherited when a group is made,
+ * and may only be narrowed then. */
 static int make_groups(struct ns_create *create)
 {
     const struct ns_cgroups *cgroups = &create->base.instance->cgroups;
     const struct ns_reader *r = &create->compile.r;
+    const struct ns_intent *intent = &create->sandbox->intent;
+    bool has_container = create->args->container != NULL;
+    uint32_t leaf = has_container && !intent->split ? NS_GROUP_LEAF : 0;
 
-    return ns_group_make(cgroups, r, NS_KEEPERS, false) < 0 ||
-                   ns_group_make(cgroups, r, create->sandbox->intent.group, true) < 0
-               ? -1
+    if (ns_group_make(cgroups, r, NS_KEEPERS, 0) < 0 ||
+        ns_group_make(cgroups, r, intent->group, NS_GROUP_NEW | leaf) < 0 ||
+        ns_group_set(cgroups, r, intent->group, create->whole.writes, create->whole.write_count) < 0)
+        return -1;
+    return has_container && intent->split
+               ? ns_group_make(cgroups, r, create->sandbox->group, NS_GROUP_NEW | NS_GROUP_LEAF)
                : 0;
 }
 
@@ -51,10 +63,7 @@ static int set_limits(struct ns_create *create)
 {
     const struct ns_compile *c = &create->compile;
 
-    for (uint32_t i = 0; i < c->write_count; i++)
-        if (ns_group_write(&create->base.instance->cgroups, &c->r, create->sandbox->intent.group, &c->writes[i]) < 0)
-            return -1;
-    return 0;
+    return ns_group_set(&create->base.instance->cgroups, &c->r, create->sandbox->group, c->writes, c->write_count);
 }
 
 static int open_needs(struct ns_create *create)
@@ -67,7 +76,7 @@ static int open_needs(struct ns_create *create)
     if (create->fds == NULL)
         return ns_no_memory(&c->r);
     while (create->fd_count < c->need_count) {
-        int fd = ns_open_need(c, create->fd_count, &create->base.instance->cgroups, create->sandbox->intent.group);
+        int fd = ns_open_need(c, create->fd_count, &create->base.instance->cgroups, create->sandbox->group);
 
         if (fd < 0)
             return -1;

@@ -185,6 +185,8 @@ static int read_machine(struct ns_instance *instance, const struct ns_reader *r)
 
     if (rc == 0)
         rc = ns_hierarchies_parse(mounts, &instance->machine.hierarchies);
+    if (rc == 0)
+        rc = ns_hierarchies_look(&instance->machine.hierarchies);
     if (rc < 0) {
         r->log->error_set(r->err, CLOISTER_IO, -rc, "/proc/self/mountinfo", "probe", "read /proc/self/mountinfo");
         return -1;

@@ -108,7 +108,7 @@ static const struct ns_prop cpu_members[] = {
     {"cpus", PROP_STRING, 0, NULL},    {"mems", PROP_STRING, 0, NULL},   PROP_END,
 };
 static const struct ns_prop pids_members[] = {{"limit", PROP_INTEGER, PROP_REQUIRED, NULL}, PROP_END};
-static const struct ns_prop resources_members[] = {
+const struct ns_prop ns_resources_members[] = {
     {"devices", PROP_ARRAY, 0, &device_rule_element},
     {"memory", PROP_OBJECT, 0, memory_members},
     {"cpu", PROP_OBJECT, 0, cpu_members},
@@ -149,7 +149,7 @@ static const struct ns_prop linux_members[] = {
     {"gidMappings", PROP_ARRAY, 0, &mapping_element},
     {"timeOffsets", PROP_OBJECT, 0, time_offsets_members},
     {"devices", PROP_ARRAY, 0, &device_element},
-    {"resources", PROP_OBJECT, 0, resources_members},
+    {"resources", PROP_OBJECT, 0, ns_resources_members},
     {"rootfsPropagation", PROP_STRING, 0, NULL},
     {"seccomp", PROP_OBJECT, 0, seccomp_members},
     {"sysctl", PROP_MAP, 0, &text_element},

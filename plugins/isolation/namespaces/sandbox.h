@@ -28,7 +28,8 @@ struct ns_sandbox {
     uint64_t cookie;
     char *name;
     struct ns_intent intent;
-    char socket[108]; /* <run>/<id>/k */
+    char group[NS_GROUP_PATH_MAX]; /* its container's */
+    char socket[108];              /* <run>/<id>/k */
 
     /* keeper; pidfd -1 = none yet or gone */
     int pidfd;

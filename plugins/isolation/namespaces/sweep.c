@@ -93,14 +93,18 @@ static void list_run_dir(struct sweep *sweep)
         closedir(dir);
 }
 
-/* Listed first and removed afterwards: a directory that changes while it is read may hide entries. */
+/* Listed first and removed afterwards: a directory that changes while it is read may hide entries. What is beside a
+ * sandbox's group goes with it, also when it is all that is left. */
 static void note_group(void *ctx, const char *name)
 {
     struct sweep *sweep = ctx;
-    const char *id = name + strlen(sweep->prefix);
+    const char *found = ns_group_id(name, true);
+    char id[CLOISTER_ENGINE_ID_SIZE + 1] = "";
 
+    if (found)
+        memcpy(id, found, CLOISTER_ENGINE_ID_SIZE);
     if (is_id(id) && !is_known(sweep, id) && !noted(sweep, "cgroup", id))
-        note(sweep, id, "cgroup", strdup(name));
+        note(sweep, id, "cgroup", ns_format("%.*s", (int)(found + CLOISTER_ENGINE_ID_SIZE - name), name));
 }
 
 /* Where nothing is removed each sandbox is told once, by the first thing found of it. */
@@ -174,7 +178,7 @@ static void remove_rest(struct sweep *sweep)
         if (one->silent || strcmp(one->kind, "keeper") == 0)
             continue;
         if (strcmp(one->kind, "cgroup") == 0)
-            one->removed = ns_group_remove(cgroups, one->name, PATIENCE_NS, NULL);
+            one->removed = ns_group_remove_sandbox(cgroups, one->name, PATIENCE_NS, NULL);
         else
             remove_run_dir(one);
     }

@@ -92,12 +92,12 @@ static void test_groups(void **state)
     make("/cpuset/r");
     put("/cpuset/r/cpuset.cpus", "\n");
     put("/cpuset/r/cpuset.mems", "\n");
-    assert_int_equal(ns_group_make(&cgroups, &r, name, true), -1); /* the group itself has no files yet */
+    assert_int_equal(ns_group_make(&cgroups, &r, name, NS_GROUP_NEW), -1); /* the group itself has no files yet */
     assert_int_equal(err.code, CLOISTER_CGROUP_FAILED);
     assert_int_equal(err.os_errno, ENOENT);
     cpus = get("/cpuset/r/cpuset.cpus");
     assert_string_equal(cpus, "0-1\n"); /* H2.2.6 */
-    assert_int_equal(ns_group_make(&cgroups, &r, name, true), -1);
+    assert_int_equal(ns_group_make(&cgroups, &r, name, NS_GROUP_NEW), -1);
     assert_int_equal(err.os_errno, EEXIST);
 
     make("/memory/r");
@@ -197,15 +197,35 @@ static void test_intent(void **state)
                                       "{\"v\":1,\"cgroup_root\":\"/..\",\"cgroup\":\"cl-1\",\"ids\":[1,2]}",
                                       "{\"v\":1,\"cgroup_root\":\"/r\",\"cgroup\":\"cl-/../x\",\"ids\":[1,2]}",
                                       "{\"v\":1,\"cgroup_root\":\"/r\",\"cgroup\":\"memory\",\"ids\":[1,2]}",
+                                      "{\"v\":1,\"cgroup_root\":\"/r\",\"cgroup\":\"/cl-1\",\"ids\":[1,2]}",
+                                      "{\"v\":1,\"cgroup_root\":\"/r\",\"cgroup\":\"../cl-1\",\"ids\":[1,2]}",
+                                      "{\"v\":1,\"cgroup_root\":\"/r\",\"cgroup\":\"keepers/cl-1\",\"ids\":[1,2]}",
                                       "{\"v\":1,\"cgroup_root\":\"/r\",\"cgroup\":\"cl-1\",\"ids\":[1]}",
                                       "{\"v\":1,\"cgroup_root\":\"/r\",\"cgroup\":\"cl-1\",\"ids\":[1,4294967296]}"};
-    struct ns_intent intent = {{7, 8}, "/r", "cl-01234567-x"}, back;
-    NS_FREE char *blob = ns_intent_print(&intent);
+    static const struct ns_intent intents[] = {
+        {{7, 8}, "/r", "cl-01234567-x", false},
+        {{7, 8}, "/r", "cl-01234567-x", true},
+        {{0, 0}, "/r/s", "garden/good/cl-01234567-x", true},
+    };
+    static const char resources[] = "{\"memory\":{\"limit\":1048576}}";
+    struct ns_intent back;
     struct cloister_error err;
     struct ns_reader r = ns_test_reader(&err);
 
-    assert_int_equal(ns_intent_parse(&r, ns_view(blob), &back), 0);
-    assert_memory_equal(&back, &intent, sizeof(back));
+    for (size_t i = 0; i < sizeof(intents) / sizeof(*intents); i++) {
+        NS_FREE char *blob = ns_intent_print(&intents[i], i == 1 ? resources : NULL), *got = NULL;
+
+        assert_int_equal(ns_intent_parse(&r, ns_view(blob), &back), 0);
+        assert_memory_equal(&back.range, &intents[i].range, sizeof(back.range));
+        assert_string_equal(back.root, intents[i].root);
+        assert_string_equal(back.group, intents[i].group);
+        assert_int_equal(back.split, intents[i].split);
+        assert_int_equal(ns_intent_resources(&r, ns_view(blob), &got), 0);
+        if (i == 1)
+            assert_string_equal(got, resources);
+        else
+            assert_null(got);
+    }
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         if (ns_intent_parse(&r, ns_view(bad[i]), &back) == 0)
             fail_msg("accepted: %s", bad[i]);

@@ -132,6 +132,13 @@ int ns_check_spec(const struct ns_reader *r, const cloister_value *spec)
     return check_version(r, spec);
 }
 
+int ns_check_resources(const struct ns_reader *r, const cloister_value *resources, const char *base)
+{
+    if (r->value->type(resources) != CLOISTER_VALUE_OBJECT)
+        return ns_refuse(r, CLOISTER_INVALID, base, "must be an object");
+    return check_object(r, resources, ns_resources_members, base);
+}
+
 int ns_check_process(const struct ns_reader *r, const cloister_value *process)
 {
     if (r->value->type(process) != CLOISTER_VALUE_OBJECT)
