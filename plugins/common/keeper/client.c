@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/keeper/fd.h"
+#include "common/keeper/plan_old.h"
 
 void cl_plan_init(struct cl_plan *plan, uint32_t kind)
 {
@@ -21,6 +22,8 @@ void cl_plan_init(struct cl_plan *plan, uint32_t kind)
     plan->head.root_fd = CL_WIRE_NO_FD;
     plan->head.oom_fd = CL_WIRE_NO_FD;
     plan->head.procs_fd = CL_WIRE_NO_FD;
+    plan->head.upper_fd = CL_WIRE_NO_FD;
+    plan->head.work_fd = CL_WIRE_NO_FD;
     plan->head.cwd = cl_plan_cstring(plan, "/");
 }
 
@@ -162,8 +165,34 @@ static int fill(const struct cl_plan *plan, int fd, size_t size, uint32_t fds, c
     return r;
 }
 
-int cl_plan_seal(struct cl_plan *plan, uint32_t fds, int *ret_fd, const char **ret_where)
+static int make_memfd(size_t size, int *ret_fd)
 {
+    CL_CLOSE int fd = memfd_create("cl-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+        return -errno;
+    *ret_fd = cl_steal_fd(&fd);
+    return 0;
+}
+
+/* A good plan in today's words, as an old keeper reads it. */
+static int write_old(const struct cl_plan *plan, int *io_fd, const char **ret_where)
+{
+    CL_CLOSE int fd = -1;
+    int r = make_memfd(0, &fd);
+
+    if (r == 0)
+        r = cl_plan_old_write(plan, fd, ret_where);
+    if (r < 0)
+        return r;
+    cl_drop_fd(io_fd);
+    *io_fd = cl_steal_fd(&fd);
+    return 0;
+}
+
+int cl_plan_seal_at(struct cl_plan *plan, uint32_t fds, uint32_t version, int *ret_fd, const char **ret_where)
+{
+    CL_CLOSE int fd = -1;
     size_t size = 0;
 
     if (plan->section[CL_WIRE_STRINGS].size == 0)
@@ -175,15 +204,20 @@ int cl_plan_seal(struct cl_plan *plan, uint32_t fds, int *ret_fd, const char **r
             *ret_where = "size";
         return r;
     }
-    CL_CLOSE int fd = memfd_create("cl-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-        return -errno;
-    r = fill(plan, fd, size, fds, ret_where);
+    r = make_memfd(size, &fd);
+    if (r == 0)
+        r = fill(plan, fd, size, fds, ret_where);
+    if (r == 0 && version < CL_PLAN_OLD_BEFORE)
+        r = write_old(plan, &fd, ret_where);
     if (r < 0)
         return r;
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         return -errno;
     *ret_fd = cl_steal_fd(&fd);
     return 0;
+}
+
+int cl_plan_seal(struct cl_plan *plan, uint32_t fds, int *ret_fd, const char **ret_where)
+{
+    return cl_plan_seal_at(plan, fds, CL_WIRE_VERSION, ret_fd, ret_where);
 }

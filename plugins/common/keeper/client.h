@@ -39,7 +39,7 @@ cl_wire_str cl_plan_cstring(struct cl_plan *plan, const char *text);
 /* Appends one item of cl_wire_section_item(section) bytes; gives its index. Not for STRINGS. */
 uint32_t cl_plan_add(struct cl_plan *plan, uint32_t section, const void *item);
 
-/* Appends a string section's item (ARGV, ENV, MASKED, READONLY). */
+/* Appends a string section's item (ARGV, ENV, MASKED, READONLY, WORDS). */
 void cl_plan_add_string(struct cl_plan *plan, uint32_t section, const char *data, size_t size);
 
 /* Appends a BPF program and its SECCOMP entry. `filter` is `count` struct sock_filter. */
@@ -51,6 +51,9 @@ void cl_plan_add_seccomp(struct cl_plan *plan, const void *filter, uint32_t coun
  * -E2BIG; -ENOMEM.
  */
 int cl_plan_seal(struct cl_plan *plan, uint32_t fds, int *ret_fd, const char **ret_where);
+
+/* The same for a keeper of this wire version. -ENOTSUP: it is too old for the member that *ret_where names. */
+int cl_plan_seal_at(struct cl_plan *plan, uint32_t fds, uint32_t version, int *ret_fd, const char **ret_where);
 
 /* --- messages --- */
 
@@ -80,11 +83,15 @@ struct cl_packet {
         struct cl_wire_cancel cancel;
         struct cl_wire_process process;
         struct cl_wire_policy policy;
+        struct cl_wire_resize resize;
+        struct cl_wire_file_put file_put;
+        struct cl_wire_proceed proceed;
         struct cl_wire_answer answer;
         struct cl_wire_warning warning;
         struct cl_wire_exit exit;
         struct cl_wire_down down;
         struct cl_wire_drained drained;
+        struct cl_wire_point point;
         uint8_t bytes[CL_WIRE_MESSAGE_MAX];
     } u;
     uint32_t size;

@@ -31,9 +31,15 @@ static void do_fds(struct cl_sandbox *sandbox, struct cl_packet *packet)
 
 static void do_signal(struct cl_sandbox *sandbox, struct cl_packet *packet)
 {
-    uint32_t count;
-    int r = cl_kill(sandbox, &packet->u.signal, &count);
+    const struct cl_wire_signal *signal = &packet->u.signal;
+    uint32_t count = 0;
+    int r = 0;
 
+    if (signal->move > 1 || signal->reserved != 0 ||
+        (signal->move && (packet->fd_count != 1 || signal->scope != CL_WIRE_SCOPE_PROCESS)))
+        r = -EBADMSG;
+    if (r == 0)
+        r = cl_kill(sandbox, signal, signal->move ? packet->fds[0] : -1, &count);
     cl_control_answer(sandbox, packet, r, count, NULL, 0);
 }
 
@@ -76,6 +82,18 @@ static void do_destroy(struct cl_sandbox *sandbox, struct cl_packet *packet)
     sandbox->destroying = packet->u.head.serial;
 }
 
+/* Well said, but nothing that this keeper can do. */
+static void refuse(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    struct cl_wire_answer answer;
+
+    cl_wire_init(&answer, CL_WIRE_ANSWER, packet->u.head.serial);
+    answer.request = packet->u.head.type;
+    answer.os_errno = ENOSYS;
+    snprintf(answer.step, sizeof(answer.step), "message");
+    cl_sandbox_answer(sandbox, &answer, -1);
+}
+
 static const struct {
     uint32_t type;
     void (*obey)(struct cl_sandbox *sandbox, struct cl_packet *packet);
@@ -94,6 +112,9 @@ static const struct {
     {CL_WIRE_STDIN, cl_input},
     {CL_WIRE_STDIN_CLOSE, cl_input_close},
     {CL_WIRE_POLICY, cl_policy},
+    {CL_WIRE_RESIZE, refuse},
+    {CL_WIRE_FILE_PUT, refuse},
+    {CL_WIRE_PROCEED, refuse},
 };
 
 static int obey(struct cl_sandbox *sandbox, struct cl_packet *packet)

@@ -60,6 +60,7 @@ static struct cl_op *op_new(const struct cl_packet *packet, uint64_t container, 
         op->sock = -1;
         op->slip = -1;
         op->create = op->request == CL_WIRE_CREATE;
+        op->block = op->create && (packet->u.create.flags & CL_WIRE_BLOCKED);
     }
     return op;
 }
@@ -136,6 +137,14 @@ static int begin(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_c
     return 0;
 }
 
+/* A terminal is made if the plan says so, and then it is all three; a blocked init gets it with START. */
+static int terminal_fits(const struct cl_wire_plan *plan, const struct cl_wire_stdio *stdio, int block)
+{
+    int has = stdio[0].kind == CL_WIRE_STDIO_TERMINAL;
+
+    return block ? !has : has == ((plan->flags & CL_WIRE_PLAN_TERMINAL) != 0);
+}
+
 /* Common checks of CREATE and EXEC. NULL after a refusal. */
 static struct cl_op *admit(struct cl_sandbox *sandbox, struct cl_packet *packet, uint64_t container, uint64_t pseq,
                            const struct cl_wire_stdio *stdio, const struct cl_wire_memo *memo, uint32_t kind)
@@ -159,6 +168,15 @@ static struct cl_op *admit(struct cl_sandbox *sandbox, struct cl_packet *packet,
     } else if (r == 0) {
         step = "plan";
         r = cl_plan_map(packet->fds[packet->fd_count - 1], kind, op->fd_count, &op->plan, &where);
+        const char *undoable = r == 0 ? cl_plan_undoable(op->plan) : NULL;
+
+        if (undoable != NULL || memo->extra_count != 0) {
+            where = undoable ? undoable : "extra";
+            r = -ENOSYS;
+        } else if (r == 0 && !terminal_fits(op->plan, stdio, op->block)) {
+            where = "terminal";
+            r = -EBADMSG;
+        }
     }
     if (r == 0)
         return op;
@@ -197,7 +215,6 @@ void cl_op_create(struct cl_sandbox *sandbox, struct cl_packet *packet)
 
     if (op == NULL)
         return;
-    op->block = (create->flags & CL_WIRE_BLOCKED) != 0;
     for (int i = 0; i < 3; i++)
         if ((create->flags & ~CL_WIRE_BLOCKED) || create->reserved ||
             (op->block && create->stdio[i].kind != CL_WIRE_STDIO_NULL))
@@ -307,7 +324,8 @@ void cl_op_start(struct cl_sandbox *sandbox, struct cl_packet *packet)
     struct cl_op given = {.sock = -1, .slip = -1};
     int r = take_fds(sandbox, packet, 0, &given);
 
-    if (r == 0 && cl_wire_stdio_check(start->stdio, &start->memo, given.fd_count) < 0)
+    if (r == 0 && (cl_wire_stdio_check(start->stdio, &start->memo, given.fd_count) < 0 ||
+                   start->memo.extra_count != 0 || (op != NULL && !terminal_fits(op->plan, start->stdio, 0))))
         r = -EBADMSG;
     else if (r == 0 && op == NULL)
         r = cl_container_find(&sandbox->containers, start->container) ? -EALREADY : -ESRCH;

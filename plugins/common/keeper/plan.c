@@ -38,3 +38,36 @@ void cl_plan_unmap(const struct cl_wire_plan *plan)
     if (plan != NULL)
         munmap((void *)(uintptr_t)plan, plan->size);
 }
+
+const char *cl_plan_undoable(const struct cl_wire_plan *plan)
+{
+    static const struct {
+        uint32_t flag;
+        const char *name;
+    } flags[] = {
+        {CL_WIRE_PLAN_RESOLVE, "resolve"},
+        {CL_WIRE_PLAN_TERMINAL, "terminal"},
+        {CL_WIRE_PLAN_POINT, "point"},
+        {CL_WIRE_PLAN_IO_PRIORITY, "io-priority"},
+        {CL_WIRE_PLAN_SCHEDULER, "scheduler"},
+        {CL_WIRE_PLAN_PERSONALITY, "personality"},
+        {CL_WIRE_PLAN_NONROOT_CAPS, "nonroot-caps"},
+    };
+    static const struct {
+        uint32_t section;
+        const char *name;
+    } sections[] = {
+        {CL_WIRE_LAYERS, "layers"},
+        {CL_WIRE_FILES, "files"},
+        {CL_WIRE_HOOKS, "hooks"},
+        {CL_WIRE_MOUNT_MAPS, "mount-maps"},
+    };
+
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+        if (plan->flags & flags[i].flag)
+            return flags[i].name;
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+        if (plan->section[sections[i].section].count != 0)
+            return sections[i].name;
+    return plan->join_container != 0 ? "join" : NULL;
+}

@@ -14,6 +14,9 @@
 int cl_plan_map(int memfd, uint32_t kind, uint32_t fds, const struct cl_wire_plan **ret_plan, const char **ret_where);
 void cl_plan_unmap(const struct cl_wire_plan *plan);
 
+/* The first thing in a good plan that this keeper cannot do; NULL: it can do it all. */
+const char *cl_plan_undoable(const struct cl_wire_plan *plan);
+
 /* Does a test want something to happen at this step? `when` as in cl_wire_plan.stop_when. */
 static inline int cl_plan_stops(const struct cl_wire_plan *plan, const char *step, uint32_t when)
 {

@@ -17,7 +17,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define PLAN_FLAGS 255u
+#define PLAN_FLAGS 32767u
+#define RESOLVE_FLAGS (CL_WIRE_RESOLVE_GROUPS | CL_WIRE_RESOLVE_ENV | CL_WIRE_RESOLVE_CWD)
+#define SCHED_FLAGS 127u    /* of sched_setattr(2) */
+#define SCHED_POLICY_MAX 6u /* SCHED_DEADLINE */
+#define IO_PRIORITY_BITS (3u << 13 | 7u)
 #define NS_FLAGS                                                                                          \
     ((uint64_t)(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
                 CLONE_NEWCGROUP) |                                                                        \
@@ -45,6 +49,12 @@ static const size_t section_item[CL_WIRE_SECTION_COUNT] = {
     [CL_WIRE_RLIMITS] = sizeof(struct cl_wire_rlimit),
     [CL_WIRE_SECCOMP] = sizeof(struct cl_wire_seccomp),
     [CL_WIRE_BPF] = 8,
+    [CL_WIRE_LAYERS] = sizeof(uint32_t),
+    [CL_WIRE_FILES] = sizeof(struct cl_wire_file),
+    [CL_WIRE_HOOKS] = sizeof(struct cl_wire_hook),
+    [CL_WIRE_WORDS] = sizeof(cl_wire_str),
+    [CL_WIRE_MOUNT_MAPS] = sizeof(struct cl_wire_mount_map),
+    [CL_WIRE_MAPS] = sizeof(struct cl_wire_map),
 };
 
 size_t cl_wire_section_item(uint32_t section)
@@ -78,6 +88,14 @@ static int string_ok(const struct view *view, cl_wire_str offset)
 static int path_ok(const struct view *view, cl_wire_str offset)
 {
     return string_ok(view, offset) && cl_wire_string(view->plan, offset)[0] == '/';
+}
+
+/* `count` items from `first` on lie in the section. */
+static int items_ok(const struct view *view, uint32_t section, uint32_t first, uint32_t count)
+{
+    uint32_t all = count_of(view, section);
+
+    return count <= all && first <= all - count;
 }
 
 static int fd_ok(const struct view *view, uint32_t fd)
@@ -134,11 +152,13 @@ static int check_string_list(struct view *view, uint32_t section, int is_path, c
     return 0;
 }
 
+#define ID_MAP_MAX 340u
+
 static int check_maps(struct view *view, uint32_t section)
 {
     const struct cl_wire_map *map = cl_wire_items(view->plan, section);
 
-    if (count_of(view, section) > 340)
+    if (section != CL_WIRE_MAPS && count_of(view, section) > ID_MAP_MAX)
         return bad(view, "maps");
     for (uint32_t i = 0; i < count_of(view, section); i++)
         if (map[i].count == 0 || map[i].inside + (uint64_t)map[i].count > UINT32_MAX ||
@@ -147,13 +167,13 @@ static int check_maps(struct view *view, uint32_t section)
     return 0;
 }
 
-static int check_cgroups(struct view *view)
+static int check_fd_list(struct view *view, uint32_t section, const char *where)
 {
-    const uint32_t *fd = cl_wire_items(view->plan, CL_WIRE_CGROUPS);
+    const uint32_t *fd = cl_wire_items(view->plan, section);
 
-    for (uint32_t i = 0; i < count_of(view, CL_WIRE_CGROUPS); i++)
+    for (uint32_t i = 0; i < count_of(view, section); i++)
         if (!fd_ok(view, fd[i]))
-            return bad(view, "cgroups");
+            return bad(view, where);
     return 0;
 }
 
@@ -164,8 +184,7 @@ static int check_mount(struct view *view, const struct cl_wire_mount *mount)
     if ((mount->flags & ~known) || !path_ok(view, mount->target) || !string_ok(view, mount->type) ||
         !string_ok(view, mount->source))
         return bad(view, "mounts");
-    if (mount->option_count > count_of(view, CL_WIRE_OPTIONS) ||
-        mount->option_first > count_of(view, CL_WIRE_OPTIONS) - mount->option_count)
+    if (!items_ok(view, CL_WIRE_OPTIONS, mount->option_first, mount->option_count))
         return bad(view, "mounts");
     if (((mount->attr_set | mount->attr_clr) & ~MOUNT_ATTRS) || !propagation_ok(mount->propagation) ||
         (mount->mode & ~07777u))
@@ -199,6 +218,72 @@ static int check_mounts(struct view *view)
     for (uint32_t i = 0; i < count_of(view, CL_WIRE_MOUNTS); i++)
         if (check_mount(view, &mount[i]) < 0)
             return -EBADMSG;
+    return 0;
+}
+
+static int mount_map_ok(const struct view *view, const struct cl_wire_mount_map *map)
+{
+    const struct cl_wire_mount *mount = cl_wire_items(view->plan, CL_WIRE_MOUNTS);
+
+    if (map->mount >= count_of(view, CL_WIRE_MOUNTS) || mount[map->mount].kind != CL_WIRE_MOUNT_BIND ||
+        !(mount[map->mount].flags & CL_WIRE_MOUNT_IDMAP))
+        return 0;
+    return map->uid_count > 0 && map->uid_count <= ID_MAP_MAX && map->gid_count > 0 && map->gid_count <= ID_MAP_MAX &&
+           items_ok(view, CL_WIRE_MAPS, map->uid_first, map->uid_count) &&
+           items_ok(view, CL_WIRE_MAPS, map->gid_first, map->gid_count);
+}
+
+/* In order, so that each mount is there at most once. */
+static int check_mount_maps(struct view *view)
+{
+    const struct cl_wire_mount_map *map = cl_wire_items(view->plan, CL_WIRE_MOUNT_MAPS);
+
+    for (uint32_t i = 0; i < count_of(view, CL_WIRE_MOUNT_MAPS); i++)
+        if (!mount_map_ok(view, &map[i]) || (i > 0 && map[i].mount <= map[i - 1].mount))
+            return bad(view, "mount-maps");
+    return 0;
+}
+
+static int file_ok(const struct view *view, const struct cl_wire_file *file)
+{
+    int shared = file->fd == CL_WIRE_NO_FD;
+
+    if (!path_ok(view, file->path) || (file->mode & ~07777u) || file->uid == UINT32_MAX || file->gid == UINT32_MAX)
+        return 0;
+    return shared ? file->share != 0 && path_ok(view, file->share_path)
+                  : fd_ok(view, file->fd) && file->share == 0 && file->share_path == 0;
+}
+
+static int check_files(struct view *view)
+{
+    const struct cl_wire_file *file = cl_wire_items(view->plan, CL_WIRE_FILES);
+
+    for (uint32_t i = 0; i < count_of(view, CL_WIRE_FILES); i++)
+        if (!file_ok(view, &file[i]))
+            return bad(view, "files");
+    return 0;
+}
+
+/* A program of the host's comes as a descriptor; one of the container's is looked up there. */
+static int hook_ok(const struct view *view, const struct cl_wire_hook *hook)
+{
+    if (hook->point != CL_WIRE_HOOK_CREATE_CONTAINER && hook->point != CL_WIRE_HOOK_START_CONTAINER)
+        return 0;
+    if (hook->point == CL_WIRE_HOOK_CREATE_CONTAINER ? !fd_ok(view, hook->fd) : hook->fd != CL_WIRE_NO_FD)
+        return 0;
+    return path_ok(view, hook->path) && hook->arg_count > 0 &&
+           items_ok(view, CL_WIRE_WORDS, hook->arg_first, hook->arg_count) &&
+           items_ok(view, CL_WIRE_WORDS, hook->env_first, hook->env_count) && string_ok(view, hook->state_head) &&
+           string_ok(view, hook->state_tail);
+}
+
+static int check_hooks(struct view *view)
+{
+    const struct cl_wire_hook *hook = cl_wire_items(view->plan, CL_WIRE_HOOKS);
+
+    for (uint32_t i = 0; i < count_of(view, CL_WIRE_HOOKS); i++)
+        if (!hook_ok(view, &hook[i]))
+            return bad(view, "hooks");
     return 0;
 }
 
@@ -257,12 +342,64 @@ static int check_seccomp(struct view *view)
 {
     const struct cl_wire_seccomp *filter = cl_wire_items(view->plan, CL_WIRE_SECCOMP);
     uint32_t known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-    uint32_t all = count_of(view, CL_WIRE_BPF);
 
     for (uint32_t i = 0; i < count_of(view, CL_WIRE_SECCOMP); i++)
         if ((filter[i].flags & ~known) || filter[i].reserved != 0 || filter[i].count == 0 || filter[i].count > 4096 ||
-            filter[i].count > all || filter[i].first > all - filter[i].count)
+            !items_ok(view, CL_WIRE_BPF, filter[i].first, filter[i].count))
             return bad(view, "seccomp");
+    return 0;
+}
+
+static int is_zero(const void *data, size_t size)
+{
+    const uint8_t *byte = data;
+
+    for (size_t i = 0; i < size; i++)
+        if (byte[i] != 0)
+            return 0;
+    return 1;
+}
+
+/* Who it runs as: said here, or found out inside. */
+static int check_user(struct view *view)
+{
+    const struct cl_wire_plan *plan = view->plan;
+    int resolve = (plan->flags & CL_WIRE_PLAN_RESOLVE) != 0;
+    int home = resolve && (plan->resolve & CL_WIRE_RESOLVE_CWD) && plan->cwd == 0;
+
+    if (plan->uid == UINT32_MAX || plan->gid == UINT32_MAX)
+        return bad(view, "user");
+    if (resolve ? plan->uid != 0 || plan->gid != 0 || count_of(view, CL_WIRE_GROUPS) != 0
+                : plan->user != 0 || plan->resolve != 0)
+        return bad(view, "user");
+    if (!string_ok(view, plan->user) || (plan->resolve & ~RESOLVE_FLAGS))
+        return bad(view, "user");
+    if ((!home && !path_ok(view, plan->cwd)) || !string_ok(view, plan->path))
+        return bad(view, "cwd");
+    if ((plan->flags & CL_WIRE_PLAN_DENY_SETGROUPS) &&
+        (count_of(view, CL_WIRE_GROUPS) != 0 || (plan->resolve & CL_WIRE_RESOLVE_GROUPS)))
+        return bad(view, "groups");
+    return 0;
+}
+
+/* What a flag says is there; without it there is nothing. */
+static int check_optional(struct view *view)
+{
+    const struct cl_wire_plan *plan = view->plan;
+    const struct cl_wire_sched *sched = &plan->sched;
+    uint64_t nonroot = plan->nonroot_cap_bounding | plan->nonroot_cap_permitted | plan->nonroot_cap_effective |
+                       plan->nonroot_cap_inheritable | plan->nonroot_cap_ambient;
+
+    if (plan->flags & CL_WIRE_PLAN_IO_PRIORITY ? (plan->io_priority & ~IO_PRIORITY_BITS) != 0 : plan->io_priority != 0)
+        return bad(view, "io-priority");
+    if (plan->flags & CL_WIRE_PLAN_SCHEDULER ? sched->policy > SCHED_POLICY_MAX || (sched->flags & ~SCHED_FLAGS) ||
+                                                   sched->reserved || sched->nice < -20 || sched->nice > 19
+                                             : !is_zero(sched, sizeof(*sched)))
+        return bad(view, "scheduler");
+    if (!(plan->flags & CL_WIRE_PLAN_PERSONALITY) && plan->personality != 0)
+        return bad(view, "personality");
+    if (plan->flags & CL_WIRE_PLAN_NONROOT_CAPS ? !(plan->flags & CL_WIRE_PLAN_RESOLVE) : nonroot != 0)
+        return bad(view, "nonroot-caps");
     return 0;
 }
 
@@ -271,18 +408,16 @@ static int check_process(struct view *view)
     const struct cl_wire_plan *plan = view->plan;
     int pause = (plan->flags & CL_WIRE_PLAN_PAUSE) != 0;
 
-    if (plan->uid == UINT32_MAX || plan->gid == UINT32_MAX)
-        return bad(view, "user");
+    if (check_user(view) < 0 || check_optional(view) < 0)
+        return -EBADMSG;
     if ((plan->umask & ~0777u) || plan->session > CL_WIRE_SESSION_INHERIT)
         return bad(view, "process");
-    if (!path_ok(view, plan->cwd) || !string_ok(view, plan->path))
-        return bad(view, "cwd");
     if (pause ? count_of(view, CL_WIRE_ARGV) != 0 : count_of(view, CL_WIRE_ARGV) == 0)
         return bad(view, "argv");
     if (plan->oom_score_adj < -1000 || plan->oom_score_adj > 1000 || plan->nice < -20 || plan->nice > 19)
         return bad(view, "process");
-    if ((plan->flags & CL_WIRE_PLAN_DENY_SETGROUPS) && count_of(view, CL_WIRE_GROUPS) != 0)
-        return bad(view, "groups");
+    if ((plan->flags & CL_WIRE_PLAN_TERMINAL) && (pause || plan->session != CL_WIRE_SESSION_SETSID))
+        return bad(view, "terminal");
     return 0;
 }
 
@@ -294,15 +429,18 @@ static int check_namespaces(struct view *view)
     const struct cl_wire_plan *plan = view->plan;
     int user = (plan->ns_new & CLONE_NEWUSER) != 0;
 
-    if (plan->ns_new & ~NS_FLAGS)
+    if (((plan->ns_new | plan->join_ns) & ~NS_FLAGS) || (plan->ns_new & plan->join_ns) ||
+        (plan->join_container != 0) != (plan->join_ns != 0))
         return bad(view, "namespaces");
     for (uint32_t i = 0; i < CL_WIRE_NS_COUNT; i++)
-        if (!fd_or_none_ok(view, plan->ns_join[i]) || (plan->ns_join[i] != CL_WIRE_NO_FD && (plan->ns_new & bit[i])))
+        if (!fd_or_none_ok(view, plan->ns_join[i]) ||
+            (plan->ns_join[i] != CL_WIRE_NO_FD && ((plan->ns_new | plan->join_ns) & bit[i])))
             return bad(view, "namespaces");
     if (user ? count_of(view, CL_WIRE_UID_MAP) == 0 || count_of(view, CL_WIRE_GID_MAP) == 0
              : count_of(view, CL_WIRE_UID_MAP) != 0 || count_of(view, CL_WIRE_GID_MAP) != 0)
         return bad(view, "maps");
-    if ((plan->flags & CL_WIRE_PLAN_ROOT_IDMAP) && !user && plan->ns_join[CL_WIRE_NS_USER] == CL_WIRE_NO_FD)
+    if ((plan->flags & CL_WIRE_PLAN_ROOT_IDMAP) && !user && plan->ns_join[CL_WIRE_NS_USER] == CL_WIRE_NO_FD &&
+        !(plan->join_ns & CLONE_NEWUSER))
         return bad(view, "root");
     if (((plan->hostname || plan->domainname) && !(plan->ns_new & CLONE_NEWUTS)) ||
         ((plan->flags & CL_WIRE_PLAN_LOOPBACK) && !(plan->ns_new & CLONE_NEWNET)) ||
@@ -311,10 +449,36 @@ static int check_namespaces(struct view *view)
     return 0;
 }
 
+/* One tree, or layers of one, or somebody else's root; and what only a root of its own can have. */
+static int check_root(struct view *view)
+{
+    static const uint8_t own[] = {CL_WIRE_LAYERS, CL_WIRE_MOUNTS,   CL_WIRE_DEVICES, CL_WIRE_LINKS,
+                                  CL_WIRE_MASKED, CL_WIRE_READONLY, CL_WIRE_FILES};
+    const struct cl_wire_plan *plan = view->plan;
+    int joined = plan->ns_join[CL_WIRE_NS_MOUNT] != CL_WIRE_NO_FD || (plan->join_ns & CLONE_NEWNS);
+    int layers = count_of(view, CL_WIRE_LAYERS) != 0;
+
+    if (joined || layers ? plan->root_fd != CL_WIRE_NO_FD : !fd_ok(view, plan->root_fd))
+        return bad(view, "root");
+    if (!joined && !(plan->ns_new & CLONE_NEWNS))
+        return bad(view, "root");
+    for (size_t i = 0; joined && i < sizeof(own); i++)
+        if (count_of(view, own[i]) != 0)
+            return bad(view, "root");
+    if (joined && (plan->flags & CL_WIRE_PLAN_ROOT_IDMAP))
+        return bad(view, "root");
+    if (!propagation_ok(plan->root_propagation))
+        return bad(view, "root");
+    if (!fd_or_none_ok(view, plan->upper_fd) || !fd_or_none_ok(view, plan->work_fd) ||
+        (plan->upper_fd == CL_WIRE_NO_FD) != (plan->work_fd == CL_WIRE_NO_FD) ||
+        (plan->upper_fd != CL_WIRE_NO_FD && !layers))
+        return bad(view, "upper");
+    return 0;
+}
+
 static int check_container(struct view *view)
 {
     const struct cl_wire_plan *plan = view->plan;
-    int joined = plan->ns_join[CL_WIRE_NS_MOUNT] != CL_WIRE_NO_FD;
 
     if (plan->session != CL_WIRE_SESSION_SETSID)
         return bad(view, "process");
@@ -323,13 +487,8 @@ static int check_container(struct view *view)
     if (!string_ok(view, plan->hostname) || !string_ok(view, plan->domainname) || !string_ok(view, plan->comm) ||
         strlen(cl_wire_string(plan, plan->comm)) > 15)
         return bad(view, "names");
-    if (joined ? plan->root_fd != CL_WIRE_NO_FD : !fd_ok(view, plan->root_fd) || !(plan->ns_new & CLONE_NEWNS))
-        return bad(view, "root");
-    if (joined && (count_of(view, CL_WIRE_MOUNTS) || count_of(view, CL_WIRE_DEVICES) || count_of(view, CL_WIRE_LINKS) ||
-                   count_of(view, CL_WIRE_MASKED) || count_of(view, CL_WIRE_READONLY)))
-        return bad(view, "root");
-    if (!propagation_ok(plan->root_propagation))
-        return bad(view, "root");
+    if (check_root(view) < 0)
+        return -EBADMSG;
     if (plan->oom_kind > CL_WIRE_OOM_V2 ||
         (plan->oom_kind ? !fd_ok(view, plan->oom_fd) : plan->oom_fd != CL_WIRE_NO_FD) ||
         !fd_or_none_ok(view, plan->procs_fd))
@@ -340,12 +499,13 @@ static int check_container(struct view *view)
 /* A process plan brings no container: what it leaves out must really be left out, else it was meant for CREATE. */
 static int check_no_container(struct view *view)
 {
-    static const uint8_t empty[] = {CL_WIRE_UID_MAP, CL_WIRE_GID_MAP, CL_WIRE_MOUNTS, CL_WIRE_OPTIONS,
-                                    CL_WIRE_DEVICES, CL_WIRE_LINKS,   CL_WIRE_MASKED, CL_WIRE_READONLY,
-                                    CL_WIRE_SYSCTLS, CL_WIRE_TIME};
+    static const uint8_t empty[] = {CL_WIRE_UID_MAP, CL_WIRE_GID_MAP,    CL_WIRE_MOUNTS, CL_WIRE_OPTIONS,
+                                    CL_WIRE_DEVICES, CL_WIRE_LINKS,      CL_WIRE_MASKED, CL_WIRE_READONLY,
+                                    CL_WIRE_SYSCTLS, CL_WIRE_TIME,       CL_WIRE_LAYERS, CL_WIRE_FILES,
+                                    CL_WIRE_HOOKS,   CL_WIRE_MOUNT_MAPS, CL_WIRE_MAPS};
     const struct cl_wire_plan *plan = view->plan;
     uint32_t container_flags = CL_WIRE_PLAN_PAUSE | CL_WIRE_PLAN_ROOT_READONLY | CL_WIRE_PLAN_ROOT_IDMAP |
-                               CL_WIRE_PLAN_LOOPBACK | CL_WIRE_PLAN_DENY_SETGROUPS;
+                               CL_WIRE_PLAN_LOOPBACK | CL_WIRE_PLAN_DENY_SETGROUPS | CL_WIRE_PLAN_POINT;
 
     for (size_t i = 0; i < sizeof(empty); i++)
         if (count_of(view, empty[i]) != 0)
@@ -355,6 +515,7 @@ static int check_no_container(struct view *view)
             return bad(view, "kind");
     if (plan->ns_new || plan->hostname || plan->domainname || plan->comm || plan->root_propagation || plan->oom_kind ||
         plan->root_fd != CL_WIRE_NO_FD || plan->oom_fd != CL_WIRE_NO_FD || plan->procs_fd != CL_WIRE_NO_FD ||
+        plan->upper_fd != CL_WIRE_NO_FD || plan->work_fd != CL_WIRE_NO_FD || plan->join_container || plan->join_ns ||
         (plan->flags & container_flags))
         return bad(view, "kind");
     return 0;
@@ -367,7 +528,7 @@ static int check_all(struct view *view, size_t size, uint32_t kind)
     if (size < sizeof(*plan) || size > CL_WIRE_PLAN_MAX || plan->magic != CL_WIRE_PLAN_MAGIC ||
         plan->version != CL_WIRE_PLAN_VERSION || plan->size != size || plan->kind != kind)
         return bad(view, "head");
-    if ((plan->flags & ~PLAN_FLAGS) || plan->reserved || plan->reserved2 || plan->stop_when > 4)
+    if ((plan->flags & ~PLAN_FLAGS) || plan->reserved || plan->reserved2 || plan->reserved3 || plan->stop_when > 4)
         return bad(view, "flags");
     if (check_sections(view, size) < 0)
         return -EBADMSG;
@@ -375,11 +536,14 @@ static int check_all(struct view *view, size_t size, uint32_t kind)
         return bad(view, "stop");
     if (check_string_list(view, CL_WIRE_MASKED, 1, "masked") < 0 ||
         check_string_list(view, CL_WIRE_READONLY, 1, "readonly") < 0 ||
-        check_string_list(view, CL_WIRE_ARGV, 0, "argv") < 0 || check_string_list(view, CL_WIRE_ENV, 0, "env") < 0)
+        check_string_list(view, CL_WIRE_ARGV, 0, "argv") < 0 || check_string_list(view, CL_WIRE_ENV, 0, "env") < 0 ||
+        check_string_list(view, CL_WIRE_WORDS, 0, "words") < 0 || check_fd_list(view, CL_WIRE_CGROUPS, "cgroups") < 0 ||
+        check_fd_list(view, CL_WIRE_LAYERS, "layers") < 0)
         return -EBADMSG;
-    if (check_maps(view, CL_WIRE_UID_MAP) < 0 || check_maps(view, CL_WIRE_GID_MAP) < 0 || check_cgroups(view) < 0 ||
-        check_mounts(view) < 0 || check_devices(view) < 0 || check_sysctls(view) < 0 || check_limits(view) < 0 ||
-        check_seccomp(view) < 0 || check_process(view) < 0)
+    if (check_maps(view, CL_WIRE_UID_MAP) < 0 || check_maps(view, CL_WIRE_GID_MAP) < 0 ||
+        check_maps(view, CL_WIRE_MAPS) < 0 || check_mounts(view) < 0 || check_mount_maps(view) < 0 ||
+        check_files(view) < 0 || check_hooks(view) < 0 || check_devices(view) < 0 || check_sysctls(view) < 0 ||
+        check_limits(view) < 0 || check_seccomp(view) < 0 || check_process(view) < 0)
         return -EBADMSG;
     return kind == CL_WIRE_PLAN_CONTAINER ? check_container(view) : check_no_container(view);
 }

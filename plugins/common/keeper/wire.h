@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire.h - what a plugin and its sandbox keeper say to each other, and the binary plan they say it about.
+ * wire.h - what a plugin and its sandbox keeper say to each other; wire_plan.h has the binary plan they say it about.
  *
  * One SOCK_SEQPACKET socket, one message a packet. Requests get exactly one answer (struct cl_wire_answer, the
  * request's serial echoed), in the order in which they finish; events (cl_wire_exit, cl_wire_drained, cl_wire_down,
@@ -13,7 +13,8 @@
  *   FDS*  CREATE     a container; with CL_WIRE_BLOCKED everything but the last step is done, until
  *         START      gives it its stdio and lets it exec
  *   FDS*  EXEC       one more process in a container
- *         SIGNAL RELEASE STATUS CANCEL DESTROY
+ *         SIGNAL RELEASE STATUS CANCEL DESTROY RESIZE FILE_PUT
+ * A CREATE whose plan says so stops once on its way (POINT), and goes on when PROCEED comes.
  *
  * Descriptors: a request's descriptors are numbered from 0 in the order sent; those staged by FDS messages come first,
  * then the request's own. CREATE and EXEC carry the *plan* as the last descriptor of the CREATE or EXEC packet itself;
@@ -37,6 +38,7 @@
 #define CL_KEEPER_WIRE_H
 
 #include "common/keeper/tape.h"
+#include "common/keeper/wire_plan.h"
 
 #include <cloister/zygote.h>
 
@@ -44,19 +46,18 @@
 #include <stdint.h>
 
 #define CL_WIRE_MAGIC 0x4b4c4331u /* "1CLK" */
-#define CL_WIRE_VERSION 3u
+#define CL_WIRE_VERSION 4u
 #define CL_WIRE_VERSION_MIN 2u /* the oldest keeper that a plugin of today can take over */
 #define CL_WIRE_MESSAGE_MAX 4096u
-#define CL_WIRE_FDS_MAX 64u         /* descriptors of one packet */
-#define CL_WIRE_STAGED_MAX 512u     /* descriptors of one request, staged ones included */
-#define CL_WIRE_PLAN_MAX (4u << 20) /* bytes of a plan */
+#define CL_WIRE_FDS_MAX 64u     /* descriptors of one packet */
+#define CL_WIRE_STAGED_MAX 512u /* descriptors of one request, staged ones included */
 #define CL_WIRE_PROCESSES_MAX \
     4096u /* running and unreleased processes of a sandbox; then EXEC answers EAGAIN, step "limit" */
 #define CL_WIRE_CONTAINERS_MAX 64u /* of a sandbox */
-#define CL_WIRE_NO_FD UINT32_MAX   /* "no descriptor" wherever an index is asked for */
 #define CL_WIRE_ID_SIZE 17u        /* engine id: 16 characters and a NUL */
 #define CL_WIRE_STEP_MAX 24u
 #define CL_WIRE_DETAIL_MAX 256u
+#define CL_WIRE_HOME_MAX 256u
 
 enum cl_wire_type {
     CL_WIRE_HELLO = 1, /* both ways */
@@ -75,12 +76,17 @@ enum cl_wire_type {
     CL_WIRE_STDIN = 13,
     CL_WIRE_STDIN_CLOSE = 14,
     CL_WIRE_POLICY = 15,
+    /* since 4 */
+    CL_WIRE_RESIZE = 16,
+    CL_WIRE_FILE_PUT = 17,
+    CL_WIRE_PROCEED = 18,
     /* keeper to plugin */
     CL_WIRE_ANSWER = 64,
     CL_WIRE_EXIT = 65,
     CL_WIRE_DOWN = 66,
     CL_WIRE_WARNING = 67,
-    CL_WIRE_DRAINED = 68 /* since 3 */
+    CL_WIRE_DRAINED = 68, /* since 3 */
+    CL_WIRE_POINT = 69    /* since 4 */
 };
 
 /* First member of every message. */
@@ -123,12 +129,15 @@ struct cl_wire_hello {
     uint32_t reserved;
 };
 
-/* Descriptors of a process, fixed when it execs: exactly 0, 1 and 2, nothing else is open. */
+/* Descriptors of a process, fixed when it execs: 0, 1, 2 and the `extra` ones, nothing else is open. */
 enum cl_wire_stdio_kind {
     CL_WIRE_STDIO_NULL = 0,       /* the keeper's own /dev/null */
     CL_WIRE_STDIO_DESCRIPTOR = 1, /* `fd` of this request becomes the process's */
     CL_WIRE_STDIO_PIPE = 2,       /* since 3. 1, 2: a pipe to a tape; 0: a pipe whose writer the keeper holds */
-    CL_WIRE_STDIO_SAME = 3        /* since 3. a copy of the process's own descriptor `fd`, a lower one */
+    CL_WIRE_STDIO_SAME = 3,       /* since 3. a copy of the process's own descriptor `fd`, a lower one */
+    /* since 4. All three or none: the terminal that a plan with CL_WIRE_PLAN_TERMINAL makes. What is written to it goes
+     * to the tape of descriptor 1 (pipe[1] has its policy and window), STDIN's descriptor writes to it. */
+    CL_WIRE_STDIO_TERMINAL = 4
 };
 struct cl_wire_stdio {
     uint32_t kind;
@@ -142,6 +151,14 @@ struct cl_wire_pipe {
     uint64_t window;    /* bytes, 0 = the default, at most CL_TAPE_WINDOW_MAX */
 };
 
+/* Since 4. Descriptor `fd` of this request becomes the process's number `number` (3..1023, each once). */
+#define CL_WIRE_EXTRA_MAX 32u
+#define CL_WIRE_EXTRA_NUMBER_MAX 1023u
+struct cl_wire_extra {
+    uint32_t number;
+    uint32_t fd;
+};
+
 /* What the keeper remembers of a process for a later daemon, beside its record. */
 #define CL_WIRE_NAME_MAX 256u
 #define CL_WIRE_TAG_MAX 1024u
@@ -153,6 +170,12 @@ struct cl_wire_memo {
     uint32_t tag_size;
     uint8_t name[CL_WIRE_NAME_MAX];
     uint8_t tag[CL_WIRE_TAG_MAX];
+    /* since 4 */
+    uint32_t rows; /* of the terminal, at most 65535; both 0 = 24 and 80, or what RESIZE has said before START */
+    uint32_t columns;
+    uint32_t extra_count; /* START has none: a blocked init got them with CREATE */
+    uint32_t reserved;
+    struct cl_wire_extra extra[CL_WIRE_EXTRA_MAX];
 };
 
 /*
@@ -206,6 +229,11 @@ struct cl_wire_signal {
     uint64_t target;
     uint32_t scope;
     int32_t signal; /* 0 only asks whether it is there */
+    /* Since 4. 1: the packet's descriptor is a cgroup.procs file, open for writing, of a v1 freezer group that is not
+     * frozen: SCOPE_PROCESS moves the process there before the signal, so that SIGKILL takes effect while its
+     * neighbours stay frozen. */
+    uint32_t move;
+    uint32_t reserved;
 };
 
 /* RELEASE: the record of an exited process is forgotten (EBUSY while it runs, ENOENT unknown). Releasing init of a
@@ -243,6 +271,41 @@ struct cl_wire_policy {
     uint64_t window;
 };
 
+/* Since 4. The terminal's size, of a process that has one: ENOTTY. Also before START. */
+struct cl_wire_resize {
+    struct cl_wire_head head;
+    uint64_t pseq;
+    uint32_t rows;
+    uint32_t columns;
+};
+
+/* Since 4. The packet's descriptor (a sealed memfd) has the new content of one of the container's files, which keeps
+ * its inode. ENOENT: the container has none there. */
+#define CL_WIRE_INNER_PATH_MAX 1024u
+struct cl_wire_file_put {
+    struct cl_wire_head head;
+    uint64_t container;
+    char path[CL_WIRE_INNER_PATH_MAX];
+};
+
+/*
+ * Since 4. POINT: the CREATE with serial `create`, whose plan has CL_WIRE_PLAN_POINT, has made its namespaces (and
+ * nothing in them) and waits; the packet carries init's slip. PROCEED with the same number lets it go on, with os_errno
+ * 0, or fails it there (step "hook", `detail`). It is answered at once; ESRCH: nothing waits.
+ */
+struct cl_wire_point {
+    struct cl_wire_head head;
+    uint64_t create;
+    uint64_t container;
+};
+struct cl_wire_proceed {
+    struct cl_wire_head head;
+    uint64_t create;
+    int32_t os_errno;
+    uint32_t reserved;
+    char detail[CL_WIRE_DETAIL_MAX];
+};
+
 /* CANCEL: the CREATE, START or EXEC with serial `target` is killed and answers ECANCELED, unless it is finished; the
  * CANCEL itself is answered with 0 or ESRCH. What a cancelled CREATE made is gone when *its* answer comes. */
 struct cl_wire_cancel {
@@ -266,6 +329,11 @@ struct cl_wire_answer {
     uint32_t count; /* STATUS, SIGNAL */
     char step[CL_WIRE_STEP_MAX];
     char detail[CL_WIRE_DETAIL_MAX];
+    /* since 4; of a CREATE, START or EXEC that succeeded: who it runs as, inside, and with CL_WIRE_PLAN_RESOLVE that
+     * user's home ("" = too long to tell) */
+    uint32_t uid;
+    uint32_t gid;
+    char home[CL_WIRE_HOME_MAX];
 };
 
 /* Not a failure, but somebody should know: a masked path that does not exist, a capability that cannot be given.
@@ -343,234 +411,6 @@ struct cl_wire_down {
     uint64_t container;
 };
 
-/* -----------------------------------------------------------------------------------------------------------------
- * plan */
-
-/*
- * A plan is one memfd sealed with F_SEAL_SEAL | SHRINK | GROW | WRITE: this header at offset 0, then the sections, each
- * an array of fixed-size items at an 8-byte aligned offset, without overlap rules (sections may share bytes; nothing is
- * written). Strings are offsets into the STRINGS section, whose first and last byte are NUL: 0 is the empty string,
- * "not given". No string holds a newline unless it is an argument or a variable.
- */
-#define CL_WIRE_PLAN_MAGIC 0x504c4331u /* "1CLP" */
-#define CL_WIRE_PLAN_VERSION 1u
-
-typedef uint32_t cl_wire_str;
-
-enum cl_wire_plan_kind {
-    CL_WIRE_PLAN_CONTAINER = 1, /* for CREATE */
-    CL_WIRE_PLAN_PROCESS = 2    /* for EXEC: container members and sections must be empty, but CGROUPS */
-};
-
-enum cl_wire_section {
-    CL_WIRE_STRINGS = 0,  /* bytes */
-    CL_WIRE_UID_MAP = 1,  /* struct cl_wire_map; written literally; at most 340 */
-    CL_WIRE_GID_MAP = 2,  /* struct cl_wire_map */
-    CL_WIRE_CGROUPS = 3,  /* uint32_t index of a cgroup.procs file open for writing; "0" is written, back to back */
-    CL_WIRE_MOUNTS = 4,   /* struct cl_wire_mount, in order */
-    CL_WIRE_OPTIONS = 5,  /* struct cl_wire_option, used by mounts */
-    CL_WIRE_DEVICES = 6,  /* struct cl_wire_device, after the mounts */
-    CL_WIRE_LINKS = 7,    /* struct cl_wire_link, after the devices */
-    CL_WIRE_MASKED = 8,   /* cl_wire_str, absolute path inside */
-    CL_WIRE_READONLY = 9, /* cl_wire_str */
-    CL_WIRE_SYSCTLS = 10, /* struct cl_wire_sysctl */
-    CL_WIRE_TIME = 11,    /* struct cl_wire_time_offset; needs CLONE_NEWTIME in ns_new */
-    CL_WIRE_ARGV = 12,    /* cl_wire_str; at least one, unless init is a pause */
-    CL_WIRE_ENV = 13,     /* cl_wire_str "NAME=value" */
-    CL_WIRE_GROUPS = 14,  /* uint32_t; setgroups is always called, also with none */
-    CL_WIRE_RLIMITS = 15, /* struct cl_wire_rlimit */
-    CL_WIRE_SECCOMP = 16, /* struct cl_wire_seccomp, loaded in order, last thing before exec */
-    CL_WIRE_BPF = 17,     /* struct sock_filter (8 bytes), used by seccomp */
-    CL_WIRE_SECTION_COUNT = 18
-};
-
-struct cl_wire_span {
-    uint32_t offset; /* from the start of the plan, multiple of 8 */
-    uint32_t count;  /* items; 0 = empty, offset then 0 */
-};
-
-struct cl_wire_map {
-    uint32_t inside;
-    uint32_t outside;
-    uint32_t count;
-};
-
-/* Mounts. New mount API only, by descriptor; the target is resolved below the root (openat2 IN_ROOT, no magic links),
- * missing directories are made component by component, and a missing target is made as a file if the source is not a
- * directory. The target of proc and sysfs must be an ordinary directory: no symlink on the way. */
-enum cl_wire_mount_kind {
-    CL_WIRE_MOUNT_FS = 1,   /* `type` by fsopen with options; attributes set on the fresh mount */
-    CL_WIRE_MOUNT_BIND = 2, /* `fd`: a detached tree from open_tree(OPEN_TREE_CLONE [| AT_RECURSIVE]) */
-    /* since plan version 2. What is mounted at `target` by then gets attr_set, loses attr_clr, and has `propagation`
-     * unless that is 0; nothing else of the item is given. Not a mount point: EINVAL */
-    CL_WIRE_MOUNT_CHANGE = 3
-};
-/* In a user namespace, proc without CLONE_NEWPID, sysfs without CLONE_NEWNET and mqueue without CLONE_NEWIPC in ns_new
- * would be EPERM: the keeper then makes them as host root, for the namespace the container shares, and binds them;
- * plans need not care. cgroup and cgroup2 without CLONE_NEWCGROUP are for the plugin to compile to binds. A read-only
- * tmpfs turns read-only only after all mounts, devices and links stand. The root itself is no target. */
-#define CL_WIRE_MOUNT_RECURSIVE 1u /* attr_set and attr_clr apply to the whole tree */
-#define CL_WIRE_MOUNT_IDMAP 2u     /* of `fd`: owners are shifted by the container's user namespace */
-#define CL_WIRE_MOUNT_MODE 4u      /* `mode` is what a missing target directory gets; else 0755 */
-struct cl_wire_mount {
-    uint32_t kind;
-    uint32_t flags;
-    cl_wire_str target; /* absolute path inside */
-    cl_wire_str type;   /* "proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup", "cgroup2", ... */
-    cl_wire_str source; /* the "source" key of fsconfig, shown in mountinfo; may be empty */
-    uint32_t fd;
-    uint32_t option_first; /* into OPTIONS */
-    uint32_t option_count;
-    uint64_t
-        attr_set; /* MOUNT_ATTR_* of <linux/mount.h>, RDONLY NOSUID NODEV NOEXEC *ATIME NODIRATIME NOSYMFOLLOW only */
-    uint64_t attr_clr;    /* to set an atime mode, MOUNT_ATTR__ATIME must be here */
-    uint32_t propagation; /* 0, or one of MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE, perhaps | MS_REC; 0 =
-                             MS_PRIVATE | MS_REC */
-    uint32_t mode;
-};
-
-struct cl_wire_option {
-    cl_wire_str key;
-    cl_wire_str value;
-    uint32_t has_value; /* 0: FSCONFIG_SET_FLAG */
-};
-
-/* Without a user namespace: mknod, chmod, chown. With one: a bind onto an empty file, of `fd` if given, else of the
- * keeper's own null, zero, full, random, urandom or tty (by number); any other is EPERM. uid and gid are the
- * container's. */
-struct cl_wire_device {
-    cl_wire_str path;
-    uint32_t type; /* S_IFCHR, S_IFBLK or S_IFIFO */
-    uint32_t major;
-    uint32_t minor;
-    uint32_t mode; /* permission bits */
-    uint32_t uid;
-    uint32_t gid;
-    uint32_t fd; /* index of a detached tree, or CL_WIRE_NO_FD */
-};
-
-/* An existing path is left alone, with a warning if it is not the same link. */
-struct cl_wire_link {
-    cl_wire_str path;
-    cl_wire_str text;
-};
-
-/* Key as a path below /proc/sys ("net/ipv4/ip_forward"), written by the container's init through the keeper's procfs.
- */
-struct cl_wire_sysctl {
-    cl_wire_str key;
-    cl_wire_str value;
-};
-
-struct cl_wire_time_offset {
-    uint32_t clock; /* CLOCK_MONOTONIC or CLOCK_BOOTTIME */
-    uint32_t reserved;
-    int64_t seconds;
-    int64_t nanoseconds; /* 0..999999999 */
-};
-
-/* A process whose plan names no RLIMIT_CORE gets 0, soft and hard (H1.3.7): no core of a container is the host's to
- * store. Other limits that are not named stay as the keeper's are. */
-struct cl_wire_rlimit {
-    uint32_t resource; /* RLIMIT_* */
-    uint32_t reserved;
-    uint64_t soft; /* UINT64_MAX = infinity */
-    uint64_t hard;
-};
-
-struct cl_wire_seccomp {
-    uint32_t flags; /* SECCOMP_FILTER_FLAG_* : LOG, SPEC_ALLOW, TSYNC only */
-    uint32_t reserved;
-    uint32_t first; /* into BPF */
-    uint32_t count; /* 1..4096 */
-};
-
-enum cl_wire_session { CL_WIRE_SESSION_SETSID = 0, CL_WIRE_SESSION_SETPGID = 1, CL_WIRE_SESSION_INHERIT = 2 };
-
-/* cl_wire_plan.flags */
-#define CL_WIRE_PLAN_PAUSE 1u /* init is the keeper's own pause loop, named `comm`; argv must be empty */
-#define CL_WIRE_PLAN_NO_NEW_PRIVS 2u
-#define CL_WIRE_PLAN_KEYRING 4u          /* a new session keyring, joined as host root before any uid changes */
-#define CL_WIRE_PLAN_OOM_SCORE 8u        /* oom_score_adj is given */
-#define CL_WIRE_PLAN_ROOT_READONLY 16u   /* with every mount of the root's tree */
-#define CL_WIRE_PLAN_ROOT_IDMAP 32u      /* the root tree's owners are shifted by the container's user namespace */
-#define CL_WIRE_PLAN_LOOPBACK 64u        /* bring `lo` up; needs CLONE_NEWNET in ns_new */
-#define CL_WIRE_PLAN_DENY_SETGROUPS 128u /* "deny" to setgroups before the gid map; then GROUPS must be empty */
-
-enum cl_wire_oom_kind {
-    CL_WIRE_OOM_NONE = 0,
-    CL_WIRE_OOM_V1 = 1 /* memory.oom_control */,
-    CL_WIRE_OOM_V2 = 2 /* memory.events */
-};
-
-/* Namespaces to join instead of making: ns_join is indexed by these. */
-enum cl_wire_ns {
-    CL_WIRE_NS_USER = 0,
-    CL_WIRE_NS_PID = 1,
-    CL_WIRE_NS_MOUNT = 2,
-    CL_WIRE_NS_NET = 3,
-    CL_WIRE_NS_IPC = 4,
-    CL_WIRE_NS_UTS = 5,
-    CL_WIRE_NS_CGROUP = 6,
-    CL_WIRE_NS_TIME = 7,
-    CL_WIRE_NS_COUNT = 8
-};
-
-struct cl_wire_plan {
-    uint32_t magic;
-    uint32_t version;
-    uint32_t size; /* of the whole plan, equal to the memfd's */
-    uint32_t kind;
-    uint32_t flags;
-    uint32_t reserved;
-    struct cl_wire_span section[CL_WIRE_SECTION_COUNT];
-
-    /* process */
-    uint32_t uid; /* inside */
-    uint32_t gid;
-    uint32_t umask;
-    uint32_t session; /* enum cl_wire_session; a container's init is always SETSID */
-    cl_wire_str cwd;  /* absolute */
-    cl_wire_str path; /* search path for an argv[0] without slash; empty: PATH of ENV, else /usr/local/sbin:...:/bin */
-    int32_t oom_score_adj;
-    int32_t nice;          /* 0 = as is */
-    uint64_t cap_bounding; /* bit n = capability n; what this host cannot give is dropped with a warning */
-    uint64_t cap_permitted;
-    uint64_t cap_effective;
-    uint64_t cap_inheritable;
-    uint64_t cap_ambient;
-
-    /* container */
-    uint64_t ns_new; /* CLONE_NEW*; CLONE_NEWNS is demanded unless ns_join has a mount namespace. Without
-                      * CLONE_NEWPID and pid join: the sandbox's own pid namespace, never the host's */
-    uint32_t ns_join[CL_WIRE_NS_COUNT]; /* descriptor index of a namespace, or CL_WIRE_NO_FD */
-    cl_wire_str hostname;               /* needs CLONE_NEWUTS in ns_new */
-    cl_wire_str domainname;
-    cl_wire_str comm;          /* of a pause, at most 15 bytes */
-    uint32_t root_fd;          /* index of the root's detached tree; CL_WIRE_NO_FD only with a joined mount namespace */
-    uint32_t root_propagation; /* like cl_wire_mount.propagation; set after the pivot; SLAVE and SHARED keep it a slave
-                                  of the host's */
-    uint32_t oom_kind;
-    uint32_t oom_fd;   /* index of that file, open for reading */
-    uint32_t procs_fd; /* index of the container's own cgroup.procs, open for reading: who is in it when it has no pid
-                        * namespace of its own; or CL_WIRE_NO_FD */
-
-    /* tests only: what happens when the set-up comes to this step: 1 it fails with ECANCELED before it, 2 after it;
-     * since 3: 3 it halts before it, 4 after it (a WARNING with step "halt" and "<step> before" or "<step> after" as
-     * detail is sent, then nothing moves until somebody kills; at a step of the keeper's own that is the keeper); 0
-     * never. `cloister-keeper steps` lists them */
-    cl_wire_str stop_step;
-    uint32_t stop_when;
-    uint32_t reserved2;
-};
-
-/*
- * [any, pure] 0 if `size` bytes at `data` are a well-formed plan of this kind in which every offset, count, string,
- * index and descriptor index (below `fds`) is in range; else -EBADMSG, and *ret_where, if not NULL, names the member in
- * a word. `data` is 8-byte aligned.
- */
-int cl_wire_plan_check(const void *data, size_t size, uint32_t kind, uint32_t fds, const char **ret_where);
-
 /* [any, pure] 0 if these bytes are one well-formed message with `fds` descriptors; else -EBADMSG. Type-specific sizes
  * included. */
 int cl_wire_message_check(const void *data, size_t size, uint32_t fds);
@@ -580,6 +420,9 @@ int cl_wire_message_check(const void *data, size_t size, uint32_t fds);
  * -EBADMSG.
  */
 int cl_wire_stdio_check(const struct cl_wire_stdio *stdio, const struct cl_wire_memo *memo, uint32_t fds);
+
+/* [any, pure] Can this be a terminal's size? Both 0 = nothing is said. */
+int cl_wire_window_ok(uint32_t rows, uint32_t columns);
 
 /*
  * [any, pure] Walks the bytes that LIST gave, which are 8-byte aligned: 1 and the entry at *io_at (at first 0), which
@@ -598,21 +441,9 @@ static inline const uint8_t *cl_wire_entry_tag(const struct cl_wire_entry *entry
     return cl_wire_entry_name(entry) + entry->name_size;
 }
 
-/* [any, pure] Bytes of one item of a section; of a message type's struct. 0 = unknown. */
-size_t cl_wire_section_item(uint32_t section);
+/* [any, pure] Bytes of a message type's struct. 0 = unknown. */
 size_t cl_wire_message_size(uint32_t type);
 /* [any, pure] The same as a keeper of that version has it: never more. 0 = it does not know the type. */
 size_t cl_wire_size_at(uint32_t type, uint32_t version);
-
-/* [any, pure] Of a checked plan: the section's first item; a string. */
-static inline const void *cl_wire_items(const struct cl_wire_plan *plan, uint32_t section)
-{
-    return (const char *)plan + plan->section[section].offset;
-}
-
-static inline const char *cl_wire_string(const struct cl_wire_plan *plan, cl_wire_str offset)
-{
-    return (const char *)plan + plan->section[CL_WIRE_STRINGS].offset + offset;
-}
 
 #endif

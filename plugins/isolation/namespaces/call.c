@@ -63,10 +63,15 @@ struct ns_call *ns_call_new(struct ns_instance *instance, const struct cloister_
     return call;
 }
 
+void ns_too_old(struct ns_instance *instance, struct cloister_error *err, const char *what)
+{
+    instance->host->log->error_set(err, CLOISTER_UNSUPPORTED, 0, what, "keeper",
+                                   "the sandbox's keeper, of an earlier daemon, does not know %s", what);
+}
+
 void ns_call_too_old(struct ns_call *call, const char *what)
 {
-    call->base.instance->host->log->error_set(&call->base.err, CLOISTER_UNSUPPORTED, 0, what, "keeper",
-                                              "the sandbox's keeper, of an earlier daemon, does not know %s", what);
+    ns_too_old(call->base.instance, &call->base.err, what);
 }
 
 void ns_call_send(struct ns_call *call, void *message, const int *fds, uint32_t count)

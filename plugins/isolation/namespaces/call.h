@@ -31,5 +31,6 @@ void ns_call_end(struct ns_call *call);
 
 /* UNSUPPORTED: older keepers, which outlive their daemon, do not know `what`. */
 void ns_call_too_old(struct ns_call *call, const char *what);
+void ns_too_old(struct ns_instance *instance, struct cloister_error *err, const char *what);
 
 #endif

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "deadline.h"
+#include "call.h"
 #include "open.h"
 #include "stdset.h"
 
@@ -20,6 +20,7 @@ struct exec {
     int *fds;
     uint32_t fd_count;
     int plan_fd;
+    uint32_t version; /* of the keeper */
     struct cl_wire_exec message;
     uint64_t serial; /* of the EXEC under way */
     struct ns_deadline deadline;
@@ -80,11 +81,14 @@ static int seal(struct exec *exec)
 
     ns_stdio_move(&exec->stdio, exec->fds, &exec->fd_count, exec->compile.plan.head.uid, exec->message.stdio,
                   &exec->message.memo);
-    rc = cl_plan_seal(&exec->compile.plan, exec->fd_count, &exec->plan_fd, &where);
+    rc = cl_plan_seal_at(&exec->compile.plan, exec->fd_count, exec->version, &exec->plan_fd, &where);
     if (rc == 0)
         return 0;
-    exec->base.instance->host->log->error_set(&exec->base.err, CLOISTER_INTERNAL, -rc, where, "plan",
-                                              "seal the plan: member '%s'", where ? where : "");
+    if (rc == -ENOTSUP)
+        ns_too_old(exec->base.instance, &exec->base.err, where);
+    else
+        exec->base.instance->host->log->error_set(&exec->base.err, CLOISTER_INTERNAL, -rc, where, "plan",
+                                                  "seal the plan: member '%s'", where ? where : "");
     return -1;
 }
 
@@ -185,8 +189,7 @@ static bool can_run(struct ns_sandbox *sandbox, const struct ns_stdio *stdio, st
     }
     if (!ns_stdio_has_pipe(stdio) || ns_conn_knows(&sandbox->conn, CL_WIRE_TAPE))
         return true;
-    log->error_set(err, CLOISTER_UNSUPPORTED, 0, "pipes", "keeper",
-                   "the sandbox's keeper, of an earlier daemon, does not know pipes");
+    ns_too_old(sandbox->instance, err, "pipes");
     return false;
 }
 
@@ -205,6 +208,7 @@ static struct exec *new_exec(struct ns_sandbox *sandbox, const struct cloister_i
     ns_stdio_init(&exec->stdio);
     cl_wire_init(&exec->message, CL_WIRE_EXEC, 0);
     exec->sandbox = ns_sandbox_ref(sandbox);
+    exec->version = sandbox->conn.version;
     if (ns_memo_set(&r, &exec->message.memo, args->exec->name, args->exec->process) == 0)
         return exec;
     free_exec(exec);
