@@ -28,13 +28,15 @@ line_2() {
     check "the sweep" "$CL_SOURCE/tests/fault/sweep" --part "$(part)"
     doing "every allocation of the daemon failing once (part $(part))"
     check "the sweep of allocations" "$CL_SOURCE/tests/fault/allocations" --part "$(part)"
+    # A sanitizer's own system calls fail too, which it takes for its end.
+    ldd "$CL_SBIN/cloisterd" | grep -qE 'lib(asan|tsan)' && return
     doing "every system call of create and destroy failing once (part $(part))"
     check "the sweep of system calls" "$CL_SOURCE/tests/fault/syscalls" --part "$(part)"
 }
 
 line_3() {
     doing "truncation at every length, a bit flip in every byte, a newer format (meson: persistence/file)"
-    check "the file store's own tests" meson test -C "$CL_BUILD" --no-rebuild --suite store
+    check "the file store's own tests" meson test -C "$CL_BUILD" --no-rebuild persistence/file/store persistence/file/damage kit-persistence-file
     local script
     for script in "$CL_SOURCE"/tests/integration/store_*; do
         doing "$(basename "$script")"
