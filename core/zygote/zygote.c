@@ -28,6 +28,7 @@
 #include "core/util/time.h"
 #include "core/zygote/launch.h"
 #include "core/zygote/program.h"
+#include "core/zygote/room.h"
 
 #define REQUESTS_MAX 4096u
 #define EXIT_NS (1 * CL_NS_PER_S) /* what close grants the zygote to exit */
@@ -58,6 +59,7 @@ struct cl_zygote {
     size_t requests;
     struct cl_list unsent;
     struct cl_list sent;
+    struct cl_helpers helpers;
 
     bool closing;
     unsigned handles;
@@ -87,8 +89,19 @@ int cl_zygote_start(const char *path, struct cl_zygote **ret, struct cloister_er
     zygote->socket = launched.socket;
     cl_list_init(&zygote->unsent);
     cl_list_init(&zygote->sent);
+    cl_helpers_init(&zygote->helpers);
     *ret = cl_steal_ptr(&zygote);
     return 0;
+}
+
+struct cl_loop *cl_zygote_loop(const struct cl_zygote *zygote)
+{
+    return zygote->loop;
+}
+
+struct cl_helpers *cl_zygote_helpers(struct cl_zygote *zygote)
+{
+    return &zygote->helpers;
 }
 
 /* Takes the request out of its list, answers it and frees it. */
@@ -367,7 +380,8 @@ static void on_close_task(void *ctx)
 {
     struct cl_zygote *zygote = ctx;
     fail_all(zygote, -ECANCELED);
-    zygote->handles = 1;
+    zygote->handles = 2;
+    cl_helpers_close(&zygote->helpers, on_part_closed, zygote);
     if (zygote->dead || cl_timer_open(zygote->loop, on_exit_timer, zygote, &zygote->exit_timer) < 0) {
         end_close(zygote);
         return;

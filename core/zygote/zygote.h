@@ -26,8 +26,9 @@ int cl_zygote_attach(struct cl_zygote *zygote, struct cl_loop *loop, void (*died
  * a negative errno, the step, 0, -1, -1. */
 int cl_zygote_fork(struct cl_zygote *zygote, const char *role, const int *fds, size_t fd_count, cl_zygote_forked_fn fn,
                    void *ctx);
-/* Closes the socket: the zygote exits (it is reaped, or 1 s passes), what it forked lives on. Requests under way
- * complete with -ECANCELED before closed. One that was never attached is closed inside the call. */
+/* Closes the socket: the zygote exits (it is reaped, or 1 s passes), what it forked lives on, but for helpers
+ * (helper.h), which are killed. Requests under way complete with -ECANCELED before closed. One that was never attached
+ * is closed inside the call. */
 void cl_zygote_close(struct cl_zygote *zygote, cloister_fn closed, void *ctx);
 
 #endif

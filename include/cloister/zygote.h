@@ -43,7 +43,7 @@ struct cloister_zygote_fork {
     uint32_t struct_size;
     uint32_t magic;
     uint64_t serial;                     /* echoed */
-    char role[CLOISTER_ZYGOTE_ROLE_MAX]; /* "sandbox" */
+    char role[CLOISTER_ZYGOTE_ROLE_MAX]; /* "sandbox", "helper" */
 };
 
 /* Zygote to daemon, one for each fork request. With os_errno 0 one descriptor comes along: the child's pidfd. */
@@ -53,6 +53,46 @@ struct cloister_zygote_forked {
     uint64_t serial;
     int32_t os_errno;
     int32_t pid; /* in the zygote's pid namespace, which is the daemon's */
+    char step[32];
+};
+
+/*
+ * Role "helper", since 0.3: the forked process runs one program of the host's, waits for it and tells its end. Behind
+ * the role's socket come the program (O_PATH), the host's mount namespace, the description (a sealed memfd: the struct
+ * below, then NUL-terminated the program's path, its arguments, its environment), then the program's own descriptors,
+ * which become its 0, 1, 2, ...; where there are fewer than three the rest is /dev/null. It is SIGKILLed, with its
+ * process group, when the socket's other end closes.
+ */
+#define CLOISTER_ZYGOTE_HELPER_ROLE "helper"
+#define CLOISTER_ZYGOTE_HELPER_FDS_MAX 32u
+#define CLOISTER_ZYGOTE_HELPER_SIZE_MAX (1u << 20)  /* of a description */
+#define CLOISTER_ZYGOTE_HELPER_STRINGS_MAX 4096u    /* arguments and variables */
+#define CLOISTER_ZYGOTE_HELPER_PRIVILEGES (1u << 0) /* without it: no new privileges */
+struct cloister_zygote_helper {
+    uint32_t struct_size;
+    uint32_t magic;
+    uint32_t size; /* of the whole description */
+    uint32_t flags;
+    uint32_t argv_count;
+    uint32_t env_count;
+};
+
+enum cloister_zygote_helper_kind {
+    CLOISTER_ZYGOTE_HELPER_STARTED = 1, /* it has been exec'ed; with one descriptor, its pidfd */
+    CLOISTER_ZYGOTE_HELPER_FAILED = 2,  /* it has not: os_errno and step; the last message */
+    CLOISTER_ZYGOTE_HELPER_EXITED = 3   /* the last message */
+};
+
+/* Helper's parent to daemon. */
+struct cloister_zygote_helper_said {
+    uint32_t struct_size;
+    uint32_t magic;
+    uint32_t kind; /* enum cloister_zygote_helper_kind */
+    int32_t os_errno;
+    int32_t pid;
+    uint32_t by_signal; /* EXITED: value is a signal number, else an exit code */
+    uint32_t value;
+    uint32_t core;
     char step[32];
 };
 

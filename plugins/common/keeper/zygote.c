@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * zygote.c - one small process, started before the daemon has threads or plugins, that forks keepers on request.
+ * zygote.c - one small process, started before the daemon has threads or plugins, that forks keepers on request, and
+ * parents of helper programs.
  *
  * What a keeper is, it has inherited from here: the minimal mount namespace (nest.h), no supplementary groups, not
  * dumpable. The bytes are those of <cloister/zygote.h>. Its children live on when it ends, and it never waits for them:
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/keeper/fd.h"
+#include "common/keeper/helper.h"
 #include "common/keeper/kernel.h"
 #include "common/keeper/nest.h"
 #include "common/keeper/sandbox.h"
@@ -124,6 +126,11 @@ static int receive(struct request *request)
     return 0;
 }
 
+static int is_helper(const struct request *request)
+{
+    return strcmp(request->fork.role, CLOISTER_ZYGOTE_HELPER_ROLE) == 0;
+}
+
 static int check(const struct request *request)
 {
     const struct cloister_zygote_fork *f = &request->fork;
@@ -131,16 +138,18 @@ static int check(const struct request *request)
     if (request->size != (ssize_t)sizeof(*f) || f->struct_size != sizeof(*f) || f->magic != CLOISTER_ZYGOTE_MAGIC ||
         memchr(f->role, '\0', sizeof(f->role)) == NULL || request->fd_count == 0)
         return -EBADMSG;
-    return strcmp(f->role, "sandbox") == 0 ? 0 : -ENOTSUP;
+    return strcmp(f->role, "sandbox") == 0 || is_helper(request) ? 0 : -ENOTSUP;
 }
 
 /* In the new process: nothing is left of the zygote but its nest. */
-static int be_sandbox(struct request *request)
+static int become(struct request *request)
 {
     int control = cl_steal_fd(&request->fds[0]);
 
     signal(SIGCHLD, SIG_DFL);
     close(CLOISTER_ZYGOTE_FD);
+    if (is_helper(request))
+        return cl_helper_run(control, request->fds + 1, request->fd_count - 1);
     close_fds(request);
     return cl_sandbox_run(control);
 }
@@ -156,11 +165,14 @@ static int serve(struct request *request, int *ret_code)
     };
     int r = check(request);
     const char *step = r < 0 ? "request" : "clone";
+
+    if (r == 0 && is_helper(request)) /* its program sees the host as it is */
+        args.flags = CLONE_PIDFD;
     pid_t pid = r < 0 ? r : cl_clone3(&args);
 
     if (pid == 0) {
         pidfd = -1;
-        *ret_code = be_sandbox(request);
+        *ret_code = become(request);
         return 1;
     }
     r = answer(request, pid < 0 ? pid : 0, pid < 0 ? step : "forked", pid < 0 ? 0 : pid, pidfd);
