@@ -11,6 +11,7 @@
 #include "core/config/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/config/parser.h"
 #include "core/util/mem.h"
@@ -109,6 +110,7 @@ static const struct cl_field root_fields[] = {
     {"run_dir", offsetof(struct cl_config, run_dir), parse_run_dir, NULL, true},
     {"state_dir", offsetof(struct cl_config, state_dir), cl_parse_path, NULL, true},
     {"keeper", offsetof(struct cl_config, keeper), cl_parse_path, "\"" CL_KEEPER_PATH "\"", false},
+    {"helpers", offsetof(struct cl_config, helpers), cl_parse_paths, "[]", false},
     {"plugin_path", offsetof(struct cl_config, plugin_path), cl_parse_paths, "[\"" CL_PLUGIN_DIR "\"]", false},
     {"profile_path", offsetof(struct cl_config, profile_path), cl_parse_paths, "[\"" CL_PROFILE_DIR "\"]", false},
     {"boot_id_file", offsetof(struct cl_config, boot_id_file), cl_parse_path, "\"" BOOT_ID_FILE "\"", false},
@@ -187,6 +189,14 @@ int cl_config_load(const char *path, struct cl_config **ret, struct cloister_err
         return r;
     *ret = cl_steal_ptr(&config);
     return 0;
+}
+
+void cl_config_wrap_helper(const struct cl_config *config, size_t index, struct cloister_error *err)
+{
+    const cloister_value *list = cl_value_get_cstr(config->room->root, "helpers");
+    char path[32];
+    (void)snprintf(path, sizeof(path), "helpers[%zu]", index);
+    cl_room_wrap(config->room, cl_value_at(list, index), path, "", err);
 }
 
 struct cl_config *cl_config_free(struct cl_config *config)

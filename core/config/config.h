@@ -70,7 +70,8 @@ struct cl_config {
     const char *instance;            /* [a-z0-9-]{1,32}, default "default" */
     const char *run_dir;             /* default /run/cloister/<instance> */
     const char *state_dir;           /* default /var/lib/cloister/<instance> */
-    const char *keeper;              /* path of the keeper program */
+    const char *keeper;              /* path of the keeper program; our helper programs lie beside it */
+    const char *const *helpers;      /* absolute paths of host programs that plugins may run, NULL-terminated */
     const char *const *plugin_path;  /* absolute directories, NULL-terminated */
     const char *const *profile_path; /* absolute directories, NULL-terminated */
     enum cl_log_level log_level;
@@ -119,6 +120,8 @@ int cl_config_check_options(const struct cl_config_entry *entry, const struct cl
 /* Wraps an error about the plugin that the entry names, found after the config was read: "<file>:<line>:<column>: key
  * 'isolation.main.plugin'"; line and column are set. */
 void cl_config_wrap_entry(const struct cl_config_entry *entry, struct cloister_error *err);
+/* The same for `helpers[index]`. */
+void cl_config_wrap_helper(const struct cl_config *config, size_t index, struct cloister_error *err);
 /* The same for an address that cannot be listened on. */
 void cl_config_wrap_listen(const struct cl_config *config, const struct cl_config_listen *listen,
                            struct cloister_error *err);

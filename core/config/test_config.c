@@ -257,6 +257,7 @@ static void defaults(void **state)
     assert_null(config->plugin_path[1]);
     assert_int_equal(config->profile_path[0][0], '/');
     assert_null(config->profile_path[1]);
+    assert_null(config->helpers[0]);
     assert_int_equal(config->log_level, CL_LOG_INFO);
     assert_false(config->log_timestamps);
     assert_int_equal(config->on_sigterm, CL_ON_SIGTERM_LEAVE);
@@ -271,6 +272,7 @@ static void defaults(void **state)
 static const char full[] =
     "{ // a comment\n"
     "  \"instance\": \"test-1\", \"keeper\": \"/k\", \"plugin_path\": [\"/a\", \"/b\"], \"profile_path\": [],\n"
+    "  \"helpers\": [\"/usr/bin/hook\"],\n"
     "  \"log\": { \"level\": \"debug\", \"timestamps\": true }, \"on_sigterm\": \"stop\", \"stop_grace_ms\": 1,\n"
     "  \"drain_ms\": 86400000, \"recover_ms\": 7, \"orphans\": \"report\", \"boot_id_file\": \"/b\",\n"
     "  \"persistence\": { \"main\": { \"plugin\": \"memory\", \"size\": 7 } },\n"
@@ -339,6 +341,8 @@ static void a_full_config(void **state)
     assert_string_equal(config->run_dir, "/run/cloister/test-1");
     assert_string_equal(config->plugin_path[1], "/b");
     assert_null(config->profile_path[0]);
+    assert_string_equal(config->helpers[0], "/usr/bin/hook");
+    assert_null(config->helpers[1]);
     assert_int_equal(config->log_level, CL_LOG_DEBUG);
     assert_true(config->log_timestamps);
     assert_int_equal(config->on_sigterm, CL_ON_SIGTERM_STOP);

@@ -256,6 +256,9 @@ int cl_daemon_run(const struct cl_config *config, struct cl_loader *loader, uint
     daemon.host = (struct cl_host){
         .instance = config->instance,
         .run_dir = config->run_dir,
+        .state_dir = config->state_dir,
+        .helpers_beside = config->keeper,
+        .helpers = config->helpers,
         .shutdown = on_shutdown,
         .health = add_health,
         .ctx = &daemon,

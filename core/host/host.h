@@ -17,6 +17,9 @@ struct cl_host {
     struct cl_zygote *zygote;
     const char *instance; /* daemon instance name */
     const char *run_dir;
+    const char *state_dir;
+    const char *helpers_beside; /* the keeper program: a file in the directory of our own helper programs */
+    const char *const *helpers; /* absolute paths that the config lists, NULL-terminated; NULL = none */
     const char *boot_id;
     uint64_t cookie;
     void (*shutdown)(void *ctx, uint32_t scope, int32_t code);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/error/error.h"
 #include "core/host/report.h"
@@ -77,6 +79,39 @@ static int32_t run_path(const struct cloister_host *host, struct cloister_sv san
     return 0;
 }
 
+/* mkdir of one level, 0700; one that is there must be root's, or ours. */
+static int make_level(const char *path, struct cloister_error *err)
+{
+    struct stat st;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return cl_error_set(err, cl_error_code_of(errno), errno, path, "state-path", "make directory '%s'", path);
+    if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()))
+        return cl_error_set(err, CLOISTER_DENIED, 0, path, "state-path", "'%s' is not a directory of root's", path);
+    return 0;
+}
+
+static int32_t state_path(const struct cloister_host *host, const char *leaf, char *ret, uint64_t size,
+                          struct cloister_error *err)
+{
+    const char *state = cl_host_of(host)->state_dir;
+    const char *name = cl_instance_of(host)->name;
+    if (!is_component(cl_sv_cstr(leaf))) {
+        cl_error_set(err, CLOISTER_INVALID, 0, leaf, "state-path", "path '%s' in state directory '%s'", leaf, state);
+        return -1;
+    }
+    uint64_t need = strlen(state) + 1 + strlen(name) + 1 + strlen(leaf);
+    if (need >= size) {
+        cl_error_set(err, CLOISTER_TOO_BIG, 0, leaf, "state-path", "path '%s/%s/%s' has %llu bytes, room is for %llu",
+                     state, name, leaf, (unsigned long long)need, (unsigned long long)size);
+        return -1;
+    }
+    snprintf(ret, size, "%s/%s", state, name);
+    if (make_level(ret, err) < 0)
+        return -1;
+    snprintf(ret, size, "%s/%s/%s", state, name, leaf);
+    return make_level(ret, err) < 0 ? -1 : 0;
+}
+
 static int32_t plugins_json(const struct cloister_host *host, struct cloister_sv *ret)
 {
     return cl_host_plugins(cl_host_of(host), ret);
@@ -100,4 +135,5 @@ static void ask_shutdown(const struct cloister_host *host, uint32_t scope, int32
         .plugins_json = plugins_json, .health_json = health_json, .shutdown = ask_shutdown
 
 const struct cloister_system_api cl_host_system = {SLOTS};
-const struct cloister_system_api cl_host_system_isolation = {SLOTS, .zygote_fork = zygote_fork};
+const struct cloister_system_api cl_host_system_isolation = {
+    SLOTS, .zygote_fork = zygote_fork, .helper_spawn = cl_host_helper_spawn, .state_path = state_path};

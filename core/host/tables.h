@@ -10,7 +10,11 @@ extern const struct cloister_value_api cl_host_value;
 extern const struct cloister_loop_api cl_host_loop;
 extern const struct cloister_stream_api cl_host_stream;
 extern const struct cloister_system_api cl_host_system;
-extern const struct cloister_system_api cl_host_system_isolation; /* the same, and zygote_fork */
+extern const struct cloister_system_api cl_host_system_isolation; /* the same, and what makes processes and files */
+
+/* helper.c, for the table of isolation plugins. */
+int32_t cl_host_helper_spawn(const struct cloister_host *host, const struct cloister_helper_args *args,
+                             struct cloister_error *err);
 
 /* The very link that holds the host, which a log line should name; cl_instance_of gives the outermost of its chain. */
 static inline struct cl_instance *cl_host_link(const struct cloister_host *host)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/loader/prefix.h"
 #include "core/util/str.h"
@@ -204,6 +205,85 @@ static void test_run_path(void **state)
     }
 }
 
+static void test_state_path(void **state)
+{
+    static const struct {
+        const char *name, *leaf;
+        uint64_t size;
+        uint32_t code;
+    } cases[] = {
+        {"plain", "roots", 108, 0},
+        {"again", "roots", 108, 0},
+        {"climbs", "..", 108, CLOISTER_INVALID},
+        {"slash", "a/b", 108, CLOISTER_INVALID},
+        {"no room", "roots", 20, CLOISTER_TOO_BIG},
+        {"not a directory", "file", 108, CLOISTER_DENIED},
+        {"a link", "link", 108, CLOISTER_DENIED},
+    };
+    char dir[] = "/tmp/cl-host-XXXXXX", command[128], want[64];
+    struct cl_instance instance;
+    static char name[] = "main";
+    fill(&instance, CLOISTER_KIND_ISOLATION);
+    instance.name = name;
+    assert_non_null(mkdtemp(dir));
+    rooms.state_dir = dir;
+    (void)snprintf(command, sizeof(command), "cd %s && mkdir main && touch main/file && ln -s /tmp main/link", dir);
+    assert_int_equal(system(command), 0);
+    for (size_t i = 0; i < CL_COUNT(cases); i++) {
+        struct cloister_error err = CLOISTER_ERROR_INIT;
+        char path[108] = "";
+        struct stat st;
+        int32_t r = instance.host.system->state_path(&instance.host, cases[i].leaf, path, cases[i].size, &err);
+        CL_CHECK_INT(cases[i].name, err.code, cases[i].code);
+        CL_CHECK_INT(cases[i].name, r, cases[i].code ? -1 : 0);
+        if (r < 0)
+            continue;
+        (void)snprintf(want, sizeof(want), "%s/main/roots", dir);
+        CL_CHECK_STR(cases[i].name, path, want);
+        CL_CHECK(cases[i].name, stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0700);
+    }
+    rooms.state_dir = NULL;
+    (void)snprintf(command, sizeof(command), "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* Who is not on the list is refused before anything is looked at; who is, is looked at. */
+static void test_helper_spawn(void **state)
+{
+    static const char *const listed[] = {"/bin/true", "/etc/passwd", NULL};
+    static const struct {
+        const char *name;
+        struct cloister_sv program;
+        uint32_t flags, code;
+    } cases[] = {
+        {"listed", {"/bin/true", 9}, 0, CLOISTER_LIMIT}, /* there is no zygote */
+        {"not listed", {"/bin/false", 10}, 0, CLOISTER_DENIED},
+        {"not listed, written differently", {"/bin//true", 10}, 0, CLOISTER_DENIED},
+        {"relative", {"../bin/true", 11}, 0, CLOISTER_DENIED},
+        {"empty", {"", 0}, 0, CLOISTER_DENIED},
+        {"a NUL in it", {"/bin/true\0x", 11}, 0, CLOISTER_DENIED},
+        {"listed, no program", {"/etc/passwd", 11}, 0, CLOISTER_NOT_EXECUTABLE},
+        {"a name", {"true", 4}, 0, CLOISTER_LIMIT}, /* beside the keeper */
+        {"a name that is not there", {"cloister-nothing", 16}, 0, CLOISTER_NO_EXECUTABLE},
+        {"unknown flag", {"/bin/true", 9}, 1u << 31, CLOISTER_INVALID},
+    };
+    const struct cloister_sv argv[] = {{"x", 1}};
+    struct cl_instance instance;
+    fill(&instance, CLOISTER_KIND_ISOLATION);
+    rooms.helpers = listed;
+    rooms.helpers_beside = "/bin/cloister-keeper";
+    for (size_t i = 0; i < CL_COUNT(cases); i++) {
+        struct cloister_error err = CLOISTER_ERROR_INIT;
+        struct cloister_helper_args args = {CLOISTER_INIT(struct cloister_helper_args), .flags = cases[i].flags,
+                                            .program = cases[i].program, .argv = argv, .argv_count = 1};
+        CL_CHECK_INT(cases[i].name, instance.host.system->helper_spawn(&instance.host, &args, &err), -1);
+        CL_CHECK_INT(cases[i].name, err.code, cases[i].code);
+    }
+    fill(&instance, CLOISTER_KIND_PERSONALITY);
+    assert_null(instance.host.system->helper_spawn);
+    assert_null(instance.host.system->state_path);
+}
+
 static void test_system(void **state)
 {
     struct cl_instance instance;
@@ -297,9 +377,10 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables_by_kind), cmocka_unit_test(test_log),           cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_value_reads),    cmocka_unit_test(test_value_refuses), cmocka_unit_test(test_run_path),
-        cmocka_unit_test(test_system),         cmocka_unit_test(test_health),        cmocka_unit_test(test_plugins),
+        cmocka_unit_test(test_tables_by_kind), cmocka_unit_test(test_log),          cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_state_path),     cmocka_unit_test(test_helper_spawn), cmocka_unit_test(test_value_reads),
+        cmocka_unit_test(test_value_refuses),  cmocka_unit_test(test_run_path),     cmocka_unit_test(test_system),
+        cmocka_unit_test(test_health),         cmocka_unit_test(test_plugins),
     };
     if (argc != 2 || geteuid() != 0) {
         fprintf(stderr, "usage, as root: %s DIRECTORY-OF-BUILT-PLUGINS\n", argv[0]);

@@ -11,6 +11,8 @@
 
 #include "core/error/error.h"
 #include "core/loader/capability.h"
+#include "core/loader/executable.h"
+#include "core/util/fd.h"
 #include "core/util/str.h"
 
 #define WORDS_MAX 1024u
@@ -101,9 +103,25 @@ static int check_entries(struct cl_registry *registry, uint32_t kind, const stru
     return r;
 }
 
+/* They are checked again each time before they are run. */
+static int check_helpers(const struct cl_config *config, struct cloister_error *err)
+{
+    for (size_t i = 0; config->helpers[i]; i++) {
+        CL_CLOSE int fd = -1;
+        int r = cl_executable_open(config->helpers[i], &fd, NULL, err);
+        if (r < 0) {
+            cl_config_wrap_helper(config, i, err);
+            return r;
+        }
+    }
+    return 0;
+}
+
 int cl_check_config(const struct cl_config *config, struct cl_registry *registry, struct cloister_error *err)
 {
-    int r = check_entries(registry, CLOISTER_KIND_PERSISTENCE, config->persistence, config->persistence_count, err);
+    int r = check_helpers(config, err);
+    if (r == 0)
+        r = check_entries(registry, CLOISTER_KIND_PERSISTENCE, config->persistence, config->persistence_count, err);
     if (r == 0)
         r = check_entries(registry, CLOISTER_KIND_ISOLATION, config->isolation, config->isolation_count, err);
     for (size_t i = 0; r == 0 && i < config->service_count; i++)

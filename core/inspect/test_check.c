@@ -106,6 +106,38 @@ static void test_cases(void **state)
         check_case(i);
 }
 
+/* Listed helper programs are looked at like plugins: before anything is done. */
+static void test_helpers(void **state)
+{
+    static const struct {
+        const char *name, *list, *sentence; /* NULL = content */
+    } programs[] = {
+        {"none", "[]", NULL},
+        {"one", "[\"/bin/true\"]", NULL},
+        {"the second is not there", "[\"/bin/true\",\n\"/nonexistent\"]",
+         "t.conf:2:1: key 'helpers[1]': find '/nonexistent': No such file or directory"},
+    };
+    const char *const paths[] = {test_prefix, NULL};
+    for (size_t i = 0; i < CL_COUNT(programs); i++) {
+        struct cloister_error err = CLOISTER_ERROR_INIT;
+        struct cl_config *config;
+        struct cl_loader *loader;
+        struct cl_registry *registry;
+        char text[128], got[CL_ERROR_SENTENCE_MAX];
+        (void)snprintf(text, sizeof(text), "{\"helpers\":%s}", programs[i].list);
+        assert_int_equal(cl_config_parse("t.conf", cl_sv_cstr(text), &config, &err), 0);
+        assert_int_equal(cl_loader_new(paths, &loader), 0);
+        assert_int_equal(cl_registry_new(loader, fill, NULL, &registry), 0);
+        CL_CHECK_INT(programs[i].name, cl_check_config(config, registry, &err) < 0, programs[i].sentence != NULL);
+        cl_error_sentence(&err, got, sizeof(got));
+        if (programs[i].sentence)
+            CL_CHECK_STR(programs[i].name, got, programs[i].sentence);
+        cl_registry_free(registry);
+        cl_loader_free(loader);
+        cl_config_free(config);
+    }
+}
+
 static int set_up(void **state)
 {
     static const char *const plugins[] = {"trace",  "good-isolation", "good-personality", "good-transport",
@@ -130,7 +162,7 @@ static int tear_down(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_helpers)};
     if (argc != 2 || geteuid() != 0) {
         fprintf(stderr, "usage, as root: %s DIRECTORY-OF-BUILT-PLUGINS\n", argv[0]);
         return 2;
