@@ -8,29 +8,13 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-/* "3 min ago" from milliseconds of wall clock. */
-static const char *age(uint64_t created_ms, char *buffer, size_t size)
+static bool is_frozen(const cloister_value *container)
 {
-    static const struct {
-        uint64_t seconds;
-        const char *unit;
-    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
-    struct timespec now;
+    bool frozen = false;
 
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t now_s = (uint64_t)now.tv_sec, then_s = created_ms / 1000;
-    uint64_t seconds = now_s > then_s ? now_s - then_s : 0;
-    (void)snprintf(buffer, size, "now");
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (seconds >= units[i].seconds) {
-            (void)snprintf(buffer, size, "%llu %s ago", (unsigned long long)(seconds / units[i].seconds),
-                           units[i].unit);
-            break;
-        }
-    }
-    return buffer;
+    (void)cl_value_bool(cl_value_get_cstr(container, "frozen"), &frozen);
+    return frozen;
 }
 
 /* The flag that says most about why it does not do what is asked of it. */
@@ -42,8 +26,8 @@ static const char *remarkable_flag(const cloister_value *sandbox)
         for (const cloister_value *flag = cl_value_first(cl_value_get_cstr(sandbox, "flags")); flag;
              flag = cl_value_next(flag))
             if (strcmp(cl_value_cstr(flag) ? cl_value_cstr(flag) : "", flags[i]) == 0)
-                return flags[i];
-    return NULL;
+                return strcmp(flags[i], "frozen") == 0 ? "paused" : flags[i];
+    return is_frozen(cl_value_at(cl_value_get_cstr(sandbox, "containers"), 0)) ? "paused" : NULL;
 }
 
 static void add_sandbox(struct ctl_table *table, const cloister_value *sandbox)
@@ -67,7 +51,7 @@ static void add_sandbox(struct ctl_table *table, const cloister_value *sandbox)
         ctl_table_cell(table, "%s", state);
     ctl_table_cell(table, "%s", ctl_show_status(status, text, sizeof(text)));
     ctl_table_cell(table, "%s", strcmp(pid, "0") == 0 ? "" : pid);
-    ctl_table_cell(table, "%s", age(created_ms, text, sizeof(text)));
+    ctl_table_cell(table, "%s", ctl_show_age(created_ms, text, sizeof(text)));
     ctl_table_cell(table, "%s", ctl_show_text(sandbox, "isolation"));
     ctl_table_cell(table, "%s", ctl_show_text(sandbox, "service"));
 }

@@ -22,8 +22,6 @@ enum {
     OPT_BUNDLE,
     OPT_PROFILE,
     OPT_WRITABLE,
-    OPT_CPUS,
-    OPT_PIDS,
     OPT_MOUNT,
     OPT_NAME,
     OPT_RM,
@@ -36,9 +34,7 @@ static const struct option long_options[] = {
     {"bundle", required_argument, NULL, OPT_BUNDLE},
     {"profile", required_argument, NULL, OPT_PROFILE},
     {"writable", no_argument, NULL, OPT_WRITABLE},
-    {"memory", required_argument, NULL, 'm'},
-    {"cpus", required_argument, NULL, OPT_CPUS},
-    {"pids", required_argument, NULL, OPT_PIDS},
+    CTL_RESOURCES_LONG,
     {"volume", required_argument, NULL, 'v'},
     {"mount", required_argument, NULL, OPT_MOUNT},
     {"hostname", required_argument, NULL, 'h'},
@@ -59,12 +55,6 @@ static const char **text_option(struct ctl_run_options *options, int option)
         return &options->bundle;
     case OPT_PROFILE:
         return &options->profile;
-    case 'm':
-        return &options->memory;
-    case OPT_CPUS:
-        return &options->cpus;
-    case OPT_PIDS:
-        return &options->pids;
     case 'h':
         return &options->hostname;
     case OPT_NAME:
@@ -74,7 +64,7 @@ static const char **text_option(struct ctl_run_options *options, int option)
     case OPT_LOG_WINDOW:
         return &options->log_window;
     default:
-        return NULL;
+        return ctl_resources_option(&options->resources, option);
     }
 }
 
@@ -113,9 +103,8 @@ static int take_option(struct ctl_context *context, struct run_flags *flags, int
 /* What is refused with a bundle, which is taken literally. */
 static bool edits_profile(const struct ctl_run_options *options)
 {
-    return options->profile || options->writable || options->memory || options->cpus || options->pids ||
-           options->hostname || options->process.user || options->process.workdir || options->process.env_count ||
-           options->mounts;
+    return options->profile || options->writable || ctl_resources_any(&options->resources) || options->hostname ||
+           options->process.user || options->process.workdir || options->process.env_count || options->mounts;
 }
 
 static int parse_flags(struct ctl_context *context, int argc, char **argv, struct run_flags *flags)
@@ -211,10 +200,7 @@ const struct ctl_command ctl_command_run = {
         "      --writable         changes are made in DIR itself; refused if other users of this machine can reach "
         "DIR\n"
         "      --profile NAME     installed profile (default, privileged) or, with a slash, a file; default: default\n"
-        "      --bundle DIR       OCI bundle: DIR/config.json taken literally\n"
-        "  -m, --memory SIZE      limit, as in 64m or 1g\n"
-        "      --cpus N           limit, as in 0.5\n"
-        "      --pids N           limit of processes\n"
+        "      --bundle DIR       OCI bundle: DIR/config.json taken literally\n" CTL_RESOURCES_HELP
         "  -u, --user UID[:GID]   numbers inside the container; GID 0 if it is left out\n"
         "  -e, --env NAME=VALUE   or NAME alone: its value here; may be given again\n"
         "  -w, --workdir PATH     current directory of the program\n"

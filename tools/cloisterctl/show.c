@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 int ctl_show_options(struct ctl_context *context, const struct ctl_command *command, int argc, char **argv)
 {
@@ -84,5 +85,27 @@ const char *ctl_show_status(const cloister_value *status, char *buffer, size_t s
         (void)snprintf(buffer, size, "signal %s%s", ctl_show_text(status, "signal"), oom ? " (out of memory)" : "");
     else
         (void)snprintf(buffer, size, "%s", kind);
+    return buffer;
+}
+
+const char *ctl_show_age(uint64_t created_ms, char *buffer, size_t size)
+{
+    static const struct {
+        uint64_t seconds;
+        const char *unit;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t now_s = (uint64_t)now.tv_sec, then_s = created_ms / 1000;
+    uint64_t seconds = now_s > then_s ? now_s - then_s : 0;
+    (void)snprintf(buffer, size, "now");
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (seconds >= units[i].seconds) {
+            (void)snprintf(buffer, size, "%llu %s ago", (unsigned long long)(seconds / units[i].seconds),
+                           units[i].unit);
+            break;
+        }
+    }
     return buffer;
 }

@@ -21,6 +21,8 @@ int ctl_show(const struct ctl_context *context, const struct ctl_command *comman
 
 /* "exited 7", "signal KILL (out of memory)", "lost" or "" for the status of a process. buffer is returned. */
 const char *ctl_show_status(const cloister_value *status, char *buffer, size_t size);
+/* "3 min ago" from milliseconds of wall clock. buffer is returned. */
+const char *ctl_show_age(uint64_t created_ms, char *buffer, size_t size);
 /* A member as text: strings as they are, numbers as written, "" for all else. Borrowed. */
 const char *ctl_show_text(const cloister_value *object, const char *key);
 

@@ -21,17 +21,19 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SPEC_MAX (1024u * 1024) /* the daemon takes no longer message */
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define DEFAULT_HOSTNAME "cloister"
 
-static int read_json(const char *path, cloister_value **ret_value, struct cloister_error *err)
+int ctl_spec_read_json(const char *path, cloister_value **ret_value, struct cloister_error *err)
 {
     CL_VALUE_CLEANUP cloister_value *value = NULL;
     CL_FREE char *text = NULL;
     size_t size;
-    int failed = cl_read_file(AT_FDCWD, path, SPEC_MAX, &text, &size);
+    int failed = strcmp(path, "-") == 0 ? cl_read_fd(STDIN_FILENO, SPEC_MAX, &text, &size)
+                                        : cl_read_file(AT_FDCWD, path, SPEC_MAX, &text, &size);
 
     if (failed < 0)
         return cl_error_set(err, cl_error_code_of(-failed), failed, path, NULL, "read '%s'", path);
@@ -52,7 +54,7 @@ int ctl_profile_read(const char *name, cloister_value **ret_spec, struct cloiste
     CL_FREE char *path = strchr(name, '/') ? cl_strdup(name) : cl_asprintf("%s/%s.json", CL_PROFILE_DIR, name);
     if (!path)
         return ctl_no_memory(err);
-    int failed = read_json(path, ret_spec, err);
+    int failed = ctl_spec_read_json(path, ret_spec, err);
     if (failed < 0)
         cl_error_wrap(err, "profile '%s'", name);
     return failed;
@@ -171,31 +173,15 @@ int ctl_process_edit(cloister_value *process, const struct ctl_process_options *
     return failed < 0 ? failed : set_env(process, options, err);
 }
 
-static int set_number(cloister_value *spec, const char *controller, const char *key, uint64_t number)
-{
-    cloister_value *resources = need_object(need_object(spec, "linux"), "resources");
-
-    return cl_value_set_cstr(need_object(resources, controller), key, cl_value_new_u64(number));
-}
-
 static int set_limits(cloister_value *spec, const struct ctl_run_options *options, struct cloister_error *err)
 {
-    uint64_t number = 0;
-    int failed = 0;
-
-    if (options->memory && (failed = ctl_parse_size(options->memory, &number, err)) == 0)
-        failed = set_number(spec, "memory", "limit", number);
-    if (failed == 0 && options->cpus && (failed = ctl_parse_cpus(options->cpus, &number, err)) == 0) {
-        failed = set_number(spec, "cpu", "quota", number);
-        if (failed == 0)
-            failed = set_number(spec, "cpu", "period", CTL_CPU_PERIOD_US);
-    }
-    if (failed == 0 && options->pids && (failed = ctl_parse_count(options->pids, &number, err)) == 0)
-        failed = set_number(spec, "pids", "limit", number);
-    if (failed < 0 && err && err->code == CLOISTER_OK)
+    if (!ctl_resources_any(&options->resources))
+        return 0;
+    cloister_value *resources = need_object(need_object(spec, "linux"), "resources");
+    if (!resources)
         return cl_error_set(err, CLOISTER_INVALID, 0, "linux.resources", NULL,
                             "the profile's linux.resources is no object");
-    return failed;
+    return ctl_resources_edit(resources, &options->resources, err);
 }
 
 static int add_mounts(cloister_value *spec, const struct ctl_run_options *options, struct cloister_error *err)
@@ -328,7 +314,7 @@ static int from_bundle(cloister_value *params, const struct ctl_run_options *opt
     CL_FREE char *path = cl_asprintf("%s/config.json", options->bundle);
     CL_FREE char *directory = NULL;
     bool writable = false;
-    int failed = path ? read_json(path, &spec, err) : ctl_no_memory(err);
+    int failed = path ? ctl_spec_read_json(path, &spec, err) : ctl_no_memory(err);
 
     if (failed == 0)
         failed = bundle_root(options->bundle, spec, &directory, &writable, err);

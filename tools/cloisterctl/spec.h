@@ -4,6 +4,7 @@
 #define CLOISTERCTL_SPEC_H
 
 #include "core/value/value.h"
+#include "resources.h"
 #include <cloister/error.h>
 
 /* What run and exec have in common: how the program is started. */
@@ -23,9 +24,7 @@ struct ctl_run_options {
     const char *profile; /* name or, with a '/', a file */
     const char *name;
     const char *hostname;
-    const char *memory;
-    const char *cpus;
-    const char *pids;
+    struct ctl_resource_options resources;
     const cloister_value *mounts; /* OCI mounts, an array; NULL = none */
     bool writable;
     bool captured;          /* output is kept by the daemon's keeper, for logs and attach */
@@ -34,6 +33,8 @@ struct ctl_run_options {
     const char *log_window; /* NULL = the daemon's default */
 };
 
+/* A JSON object from a file; "-" is our input. */
+int ctl_spec_read_json(const char *path, cloister_value **ret_value, struct cloister_error *err);
 /* The installed profile, or a file, as a whole OCI config. */
 int ctl_profile_read(const char *name, cloister_value **ret_spec, struct cloister_error *err);
 /* The params of `create`: name, spec, rootfs, labels, stdio. */

@@ -84,9 +84,7 @@ static void test_flags(void **state)
     struct ctl_run_options options = {.rootfs = root_path,
                                       .profile = profile_path,
                                       .name = "web",
-                                      .memory = "64m",
-                                      .cpus = "0.5",
-                                      .pids = "20",
+                                      .resources = {.memory = "64m", .cpus = "0.5", .pids = "20"},
                                       .process = {command, "5:6", "/tmp", env, CL_COUNT(env)}};
     struct cloister_error err = CLOISTER_ERROR_INIT;
     CL_VALUE_CLEANUP cloister_value *params = NULL;
@@ -113,7 +111,7 @@ static void test_refusals(void **state)
     } cases[] = {
         {"no such root", {.rootfs = "/nonexistent"}, CLOISTER_NO_ENTITY},
         {"no such profile", {.rootfs = root_path, .profile = "/nonexistent"}, CLOISTER_NO_ENTITY},
-        {"memory", {.rootfs = root_path, .profile = profile_path, .memory = "x"}, CLOISTER_INVALID},
+        {"memory", {.rootfs = root_path, .profile = profile_path, .resources = {.memory = "x"}}, CLOISTER_INVALID},
         {"user", {.rootfs = root_path, .profile = profile_path, .process = {.user = "root"}}, CLOISTER_INVALID},
         {"relative workdir",
          {.rootfs = root_path, .profile = profile_path, .process = {.workdir = "tmp"}},
