@@ -66,6 +66,17 @@ void ctl_client_close(struct ctl_client *client)
     *client = (struct ctl_client)CTL_CLIENT_INIT;
 }
 
+cloister_value *ctl_client_subject(const char *id, uint64_t process)
+{
+    CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
+
+    if (cl_value_set_cstr(params, "id", cl_value_new_cstr(id)) < 0)
+        return NULL;
+    if (process && cl_value_set_cstr(params, "process", cl_value_new_u64(process)) < 0)
+        return NULL;
+    return cl_steal_ptr(&params);
+}
+
 static cloister_value *roles_array(const struct ctl_fds *fds)
 {
     CL_VALUE_CLEANUP cloister_value *array = cl_value_new_array();

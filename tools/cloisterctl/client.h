@@ -41,6 +41,8 @@ int ctl_client_connect(struct ctl_client *client, const char *path, struct clois
 void ctl_client_close(struct ctl_client *client);
 #define CTL_CLIENT_CLEANUP __attribute__((cleanup(ctl_client_close)))
 
+/* {"id": ..., "process": ...}, which is not said if it is 0: the container's init. NULL without memory. */
+cloister_value *ctl_client_subject(const char *id, uint64_t process);
 /* Sends one request; params is taken (NULL = none). fds may be NULL. 0 or negative errno. */
 int ctl_client_send(struct ctl_client *client, const char *method, cloister_value *params, const struct ctl_fds *fds,
                     uint64_t *ret_id, struct cloister_error *err);

@@ -47,6 +47,9 @@ static int parse_flags(struct ctl_context *context, int argc, char **argv, struc
     if (flags->process.detach && flags->process.interactive)
         return ctl_misused(context, &ctl_command_exec, CTL_EXIT_OURS,
                            "--interactive needs somebody at this end; with --detach the program's input is /dev/null");
+    if (flags->process.detach && flags->process.options.terminal)
+        return ctl_misused(context, &ctl_command_exec, CTL_EXIT_OURS,
+                           "--tty needs somebody at this end; with --detach there is nobody");
     return ctl_process_options_end(context, &ctl_command_exec, &flags->process, argc, argv);
 }
 
@@ -82,8 +85,14 @@ static int compose(const struct exec_flags *flags, const cloister_value *sandbox
     int failed = base_process(flags, sandbox, &process, err);
 
     options.inherit = !flags->profile;
+    if (!options.user && options.inherit) /* as its init; without a label that is the profile's */
+        options.user = cl_value_cstr(cl_value_get_cstr(cl_value_get_cstr(sandbox, "labels"), CTL_LABEL_USER));
     if (failed == 0)
         failed = ctl_process_edit(process, &options, err);
+    if (failed == 0)
+        failed = ctl_spec_who(params, options.user, err);
+    if (failed == 0 && options.terminal)
+        failed = ctl_spec_terminal(params, NULL, 0, err);
     if (failed == 0 && (cl_value_set_cstr(params, "env_from_container", cl_value_new_bool(options.inherit)) < 0 ||
                         cl_value_set_cstr(params, "id", cl_value_new_cstr(id)) < 0 ||
                         cl_value_set_cstr(params, "process", cl_steal_ptr(&process)) < 0))
@@ -138,12 +147,10 @@ const struct ctl_command ctl_command_exec = {
         "Runs PROGRAM in the running container NAME (a name or an id), with this terminal's input and output, and with "
         "the\n"
         "capabilities and limits that the container's own program was started with. Exit codes are those of `run`.\n"
-        "\n"
-        "  -u, --user UID[:GID]   numbers inside the container; GID 0 if it is left out\n"
-        "  -e, --env NAME=VALUE   beside the container's own; or NAME alone: its value here; may be given again\n"
-        "  -w, --workdir PATH     current directory of the program\n"
+        "\n" CTL_USER_HELP "  -e, --env NAME=VALUE   beside the container's own; or NAME alone: its value here; may be "
+        "given again\n" CTL_ENV_FILE_HELP "  -w, --workdir PATH     current directory of the program\n"
         "      --profile NAME     take capabilities and limits from this profile instead\n"
-        "  -i, --interactive      what happens anyway: PROGRAM's input is ours; there is no -t, a terminal, yet\n"
+        "  -i, --interactive      what happens anyway: PROGRAM's input is ours\n" CTL_TTY_HELP
         "  -d, --detach           print the pid and return; input and output are /dev/null\n"
         "      --json             errors and, with --detach, the answer as JSON objects\n",
     .run = command_exec,

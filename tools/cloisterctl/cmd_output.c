@@ -6,6 +6,7 @@
 #include "follow.h"
 #include "status.h"
 #include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -104,6 +105,7 @@ static int command_attach(struct ctl_context *context, int argc, char **argv)
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct ctl_follow follow = {
         .context = context, .on = true, .waits = true, .client = CTL_CLIENT_INIT, .feed = {.socket = -1}};
+    struct ctl_terminal terminal = CTL_TERMINAL_INIT;
     struct attach_flags flags = {"live", false};
     int code = attach_options(context, argc, argv, &flags);
 
@@ -113,8 +115,15 @@ static int command_attach(struct ctl_context *context, int argc, char **argv)
     follow.feed.over = flags.no_stdin;
     add_tape(&follow, STDOUT_FILENO);
     add_tape(&follow, STDERR_FILENO);
-    if (ctl_follow(&follow, argv[optind], &err) < 0 ||
-        ctl_status_code(context, "attach", follow.status, &code, &err) < 0)
+    if (!flags.no_stdin)
+        follow.offered = &terminal;
+    int failed = ctl_follow(&follow, argv[optind], &err);
+    ctl_terminal_end(&terminal);
+    if (failed == 0 && follow.feed.detach.done)
+        (void)fputs("\n", stderr); /* the program's line is not ours */
+    else if (failed == 0)
+        failed = ctl_status_code(context, "attach", follow.status, &code, &err);
+    if (failed < 0)
         code = ctl_fail(context, "attach", &err, CTL_EXIT_OURS);
     ctl_follow_end(&follow);
     return code;
@@ -144,7 +153,9 @@ const struct ctl_command ctl_command_attach = {
         "\n"
         "Copies what the program of NAME writes from now on, sends it our input (if it was started with `run -d -i`),\n"
         "and exits as it does. Interrupting this leaves the program alone. A restart of the daemon does not interrupt\n"
-        "the output; input that is on its way just then may be lost.\n"
+        "the output; input that is on its way just then may be lost. If it was started with `run -d -t` every key "
+        "typed\n"
+        "here is its own; ^P ^Q leaves it alone.\n"
         "\n"
         "      --no-stdin    do not send our input\n"
         "      --from WORD   oldest: begin with what is still kept; default: live\n"

@@ -13,12 +13,15 @@
 struct run_flags {
     struct ctl_process_flags process;
     struct ctl_run_options options;
+    struct ctl_words layers;
     cloister_value *mounts;
     bool remove;
 };
 
 enum {
     OPT_ROOTFS = CTL_OPTION_JSON + 1,
+    OPT_LAYER,
+    OPT_CGROUP_PARENT,
     OPT_BUNDLE,
     OPT_PROFILE,
     OPT_WRITABLE,
@@ -31,6 +34,8 @@ enum {
 
 static const struct option long_options[] = {
     {"rootfs", required_argument, NULL, OPT_ROOTFS},
+    {"layer", required_argument, NULL, OPT_LAYER},
+    {"cgroup-parent", required_argument, NULL, OPT_CGROUP_PARENT},
     {"bundle", required_argument, NULL, OPT_BUNDLE},
     {"profile", required_argument, NULL, OPT_PROFILE},
     {"writable", no_argument, NULL, OPT_WRITABLE},
@@ -51,6 +56,8 @@ static const char **text_option(struct ctl_run_options *options, int option)
     switch (option) {
     case OPT_ROOTFS:
         return &options->rootfs;
+    case OPT_CGROUP_PARENT:
+        return &options->cgroup_parent;
     case OPT_BUNDLE:
         return &options->bundle;
     case OPT_PROFILE:
@@ -91,6 +98,10 @@ static int take_option(struct ctl_context *context, struct run_flags *flags, int
         *text = optarg;
     else if (option == 'v' || option == OPT_MOUNT)
         return add_mount(context, flags, option);
+    else if (option == OPT_LAYER)
+        return ctl_words_add(&flags->layers, optarg) < 0
+                   ? ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS, "no memory")
+                   : 0;
     else if (option == OPT_WRITABLE)
         flags->options.writable = true;
     else if (option == OPT_RM)
@@ -120,20 +131,24 @@ static int parse_flags(struct ctl_context *context, int argc, char **argv, struc
         return code;
     options->process = flags->process.options;
     options->mounts = flags->mounts;
+    options->layers = flags->layers.items;
+    options->layer_count = flags->layers.count;
     options->captured = flags->process.detach;
     options->fed = flags->process.interactive;
     if (!options->captured && (options->log_policy || options->log_window))
         return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
                            "--log-policy and --log-window go with --detach: else the output is ours");
-    if (!options->rootfs == !options->bundle)
-        return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS, "give either --rootfs DIR or --bundle DIR");
-    if (options->rootfs && !options->process.command)
+    if (!!options->rootfs + !!options->bundle + (options->layer_count > 0) != 1)
+        return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
+                           "give either --rootfs DIR or --layer DIR (once or more) or --bundle DIR");
+    if (!options->bundle && !options->process.command)
         return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
                            "which program? give it behind --, as in: -- sh -c 'echo hi'");
     if (options->bundle && edits_profile(options))
-        return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
-                           "a bundle is taken literally: only --name, --rm, --detach (and its options) and a command "
-                           "go with --bundle");
+        return ctl_misused(
+            context, &ctl_command_run, CTL_EXIT_OURS,
+            "a bundle is taken literally: only --name, --rm, --detach (and its options), --tty, --cgroup-parent "
+            "and a command go with --bundle");
     if (flags->process.detach && flags->remove)
         return ctl_misused(context, &ctl_command_run, CTL_EXIT_OURS,
                            "--rm needs somebody who waits; with --detach use `cloisterctl rm`");
@@ -165,7 +180,7 @@ static int run_container(struct ctl_context *context, const struct run_flags *fl
         failed = ctl_session_begin(&session, context, "run", &client, err);
     if (failed == 0)
         failed = ctl_process_run(&session, &flags->process, "create", cl_steal_ptr(&params), NULL, err, ret_code);
-    if (failed == 0 && flags->remove)
+    if (failed == 0 && flags->remove && !session.left)
         remove_container(&session);
     return failed;
 }
@@ -179,6 +194,7 @@ static int command_run(struct ctl_context *context, int argc, char **argv)
     if (code == 0 && run_container(context, &flags, &err, &code) < 0)
         code = ctl_fail(context, "run", &err, ctl_session_error_code(&err));
     ctl_process_flags_free(&flags.process);
+    ctl_words_free(&flags.layers);
     cl_value_free(flags.mounts);
     return code;
 }
@@ -197,12 +213,15 @@ const struct ctl_command ctl_command_run = {
         "if cloister itself failed. A third SIGINT or SIGTERM kills it.\n"
         "\n"
         "      --rootfs DIR       root file system; read-only unless --writable\n"
-        "      --writable         changes are made in DIR itself; refused if other users of this machine can reach "
-        "DIR\n"
+        "      --layer DIR        instead, and once or more: an overlay of these, the topmost first\n"
+        "      --writable         changes are made in --rootfs itself; refused if other users of this machine can "
+        "reach "
+        "it;\n"
+        "                         with --layer they are gone with the container\n"
         "      --profile NAME     installed profile (default, privileged) or, with a slash, a file; default: default\n"
         "      --bundle DIR       OCI bundle: DIR/config.json taken literally\n" CTL_RESOURCES_HELP
-        "  -u, --user UID[:GID]   numbers inside the container; GID 0 if it is left out\n"
-        "  -e, --env NAME=VALUE   or NAME alone: its value here; may be given again\n"
+        "      --cgroup-parent PATH   where its groups lie, below the daemon's own\n" CTL_USER_HELP
+        "  -e, --env NAME=VALUE   or NAME alone: its value here; may be given again\n" CTL_ENV_FILE_HELP
         "  -w, --workdir PATH     current directory of the program\n"
         "      --mount WORDS      type=bind,src=/host/path,dst=/path[,ro] or "
         "type=tmpfs,dst=/path[,size=64m][,mode=1777]\n"
@@ -210,8 +229,7 @@ const struct ctl_command ctl_command_run = {
         "  -h, --hostname NAME    default: the container's name\n"
         "      --name NAME        free again when the container is removed; default: its id\n"
         "      --rm               remove the container when its program has ended\n"
-        "  -i, --interactive      without -d it happens anyway: PROGRAM's input is ours; there is no -t, a terminal, "
-        "yet\n"
+        "  -i, --interactive      without -d it happens anyway: PROGRAM's input is ours\n" CTL_TTY_HELP
         "  -d, --detach           print the id and return; output is kept for `cloisterctl logs` and `attach`, input "
         "is "
         "/dev/null\n"

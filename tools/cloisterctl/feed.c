@@ -13,11 +13,10 @@
 
 int ctl_feed_open(struct ctl_feed *feed, struct ctl_client *client, const char *id, struct cloister_error *err)
 {
-    CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
+    CL_VALUE_CLEANUP cloister_value *params = ctl_client_subject(id, feed->process);
     int pair[2];
 
-    if (cl_value_set_cstr(params, "id", cl_value_new_cstr(id)) < 0 ||
-        cl_value_set_cstr(params, "close", cl_value_new_bool(true)) < 0)
+    if (cl_value_set_cstr(params, "close", cl_value_new_bool(true)) < 0)
         return ctl_no_memory(err);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return cl_error_set(err, CLOISTER_LIMIT, errno, NULL, NULL, "make a pair of sockets");
@@ -62,11 +61,11 @@ static void send_on(struct ctl_feed *feed)
 void ctl_feed_step(struct ctl_feed *feed)
 {
     if (feed->start == feed->size) {
-        ssize_t got = read(STDIN_FILENO, feed->bytes, sizeof(feed->bytes));
+        ssize_t got = read(STDIN_FILENO, feed->bytes + 1, sizeof(feed->bytes) - 1);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             return;
         feed->start = 0;
-        feed->size = got > 0 ? (size_t)got : 0;
+        feed->size = got > 0 ? ctl_detach_filter(&feed->detach, feed->bytes, (size_t)got) : 0;
         feed->at_end = got <= 0;
     }
     if (feed->start < feed->size)

@@ -4,13 +4,16 @@
 #define CLOISTERCTL_FEED_H
 
 #include "client.h"
+#include "terminal.h"
 #include <poll.h>
 #include <stdbool.h>
 
 struct ctl_feed {
-    bool over;   /* nothing more to send, or nobody to send it to */
-    bool at_end; /* ours has ended */
-    int socket;  /* -1: none */
+    bool over;                /* nothing more to send, or nobody to send it to */
+    bool at_end;              /* ours has ended */
+    int socket;               /* -1: none */
+    uint64_t process;         /* 0 = the container's init */
+    struct ctl_detach detach; /* keys that are not for it */
     uint64_t request;
     size_t start;
     size_t size; /* read from us and not sent: start..size */

@@ -8,6 +8,8 @@
 #include "again.h"
 #include "core/error/error.h"
 #include "core/util/mem.h"
+#include "core/util/sv.h"
+#include "spec.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,6 +20,8 @@
 
 static bool is_done(const struct ctl_follow *follow)
 {
+    if (follow->feed.detach.done)
+        return true;
     for (uint32_t i = 0; i < follow->tape_count; i++)
         if (!ctl_tape_done(&follow->tapes[i]))
             return false;
@@ -45,13 +49,30 @@ static int place(struct ctl_follow *follow, struct cloister_error *err)
 
 static int ask_wait(struct ctl_follow *follow, struct cloister_error *err)
 {
-    CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
+    CL_VALUE_CLEANUP cloister_value *params = NULL;
 
     if (!follow->waits || follow->status)
         return 0;
-    if (cl_value_set_cstr(params, "id", cl_value_new_cstr(follow->id)) < 0)
+    params = ctl_client_subject(follow->id, follow->process);
+    if (!params)
         return ctl_no_memory(err);
     return ctl_client_send(&follow->client, "wait", cl_steal_ptr(&params), NULL, &follow->wait_request, err);
+}
+
+/* Its answer is dropped: a program that has just ended has no terminal any more, and that is no failure. */
+static int ask_resize(struct ctl_follow *follow, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *params = ctl_client_subject(follow->id, follow->process);
+    uint32_t rows, columns;
+    uint64_t unused;
+
+    ctl_terminal_size(&rows, &columns);
+    if (rows == 0 || columns == 0)
+        return 0;
+    if (cl_value_set_cstr(params, "rows", cl_value_new_u64(rows)) < 0 ||
+        cl_value_set_cstr(params, "columns", cl_value_new_u64(columns)) < 0)
+        return ctl_no_memory(err);
+    return ctl_client_send(&follow->client, "resize", cl_steal_ptr(&params), NULL, &unused, err);
 }
 
 /* Everything that is not answered yet. */
@@ -64,6 +85,8 @@ static int ask(struct ctl_follow *follow, struct cloister_error *err)
             failed = ctl_tape_attach(&follow->tapes[i], &follow->client, follow->id, follow->on, err);
     if (failed == 0 && !follow->feed.over)
         failed = ctl_feed_open(&follow->feed, &follow->client, follow->id, err);
+    if (failed == 0 && follow->terminal)
+        failed = ask_resize(follow, err);
     return failed < 0 ? failed : ask_wait(follow, err);
 }
 
@@ -138,28 +161,64 @@ static bool is_owed(const struct ctl_follow *follow)
     return follow->feed.request != 0;
 }
 
+/* What poll is asked about, in this order. */
+enum { AT_CLIENT, AT_TAPES, AT_FEED = AT_TAPES + 2, AT_SESSION, AT_TERMINAL, AT_COUNT };
+
+static void watch(const struct ctl_follow *follow, struct pollfd watched[AT_COUNT])
+{
+    for (uint32_t i = 0; i < AT_COUNT; i++)
+        watched[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+    watched[AT_CLIENT].fd = follow->client.fd;
+    for (uint32_t i = 0; i < follow->tape_count; i++)
+        watched[AT_TAPES + i].fd = follow->tapes[i].socket;
+    watched[AT_FEED] = ctl_feed_wants(&follow->feed);
+    if (follow->session)
+        watched[AT_SESSION].fd = follow->session->signal_fd;
+    if (follow->terminal)
+        watched[AT_TERMINAL].fd = follow->terminal->signal_fd;
+}
+
+static bool has(const struct pollfd *watched)
+{
+    return watched->fd >= 0 && watched->revents;
+}
+
+/* What comes from this side, and the outputs. */
+static int step(struct ctl_follow *follow, const struct pollfd watched[AT_COUNT], struct cloister_error *err)
+{
+    int failed = 0;
+
+    for (uint32_t i = 0; i < follow->tape_count && failed == 0; i++)
+        if (has(&watched[AT_TAPES + i]))
+            failed = ctl_tape_copy(&follow->tapes[i], err);
+    if (failed == 0 && has(&watched[AT_FEED]))
+        ctl_feed_step(&follow->feed);
+    if (failed == 0 && has(&watched[AT_SESSION]))
+        failed = ctl_session_signalled(follow->session, err);
+    if (failed == 0 && has(&watched[AT_TERMINAL])) {
+        failed = ctl_terminal_changed(follow->terminal, err);
+        if (failed == 0)
+            failed = ask_resize(follow, err);
+    }
+    return failed;
+}
+
 static int serve(struct ctl_follow *follow, struct cloister_error *err)
 {
     bool leaves = false;
 
     while (!is_done(follow)) {
+        struct pollfd watched[AT_COUNT];
         if (leaves && !is_owed(follow))
             return AWAY;
-        struct pollfd watched[4] = {{.fd = follow->client.fd, .events = POLLIN}};
-        for (uint32_t i = 0; i < 2; i++) {
-            watched[1 + i].fd = i < follow->tape_count ? follow->tapes[i].socket : -1;
-            watched[1 + i].events = POLLIN;
-        }
-        watched[3] = ctl_feed_wants(&follow->feed);
-        if (poll(watched, 4, -1) < 0 && errno != EINTR)
+        watch(follow, watched);
+        if (poll(watched, AT_COUNT, -1) < 0) {
+            if (errno == EINTR)
+                continue;
             return cl_error_set(err, CLOISTER_INTERNAL, errno, NULL, NULL, "wait for the daemon");
-        int failed = 0;
-        for (uint32_t i = 0; i < follow->tape_count && failed == 0; i++)
-            if (watched[1 + i].fd >= 0 && watched[1 + i].revents)
-                failed = ctl_tape_copy(&follow->tapes[i], err);
-        if (failed == 0 && watched[3].fd >= 0 && watched[3].revents)
-            ctl_feed_step(&follow->feed);
-        if (failed == 0 && watched[0].revents)
+        }
+        int failed = step(follow, watched, err);
+        if (failed == 0 && watched[AT_CLIENT].revents)
             failed = take_messages(follow, err);
         leaves |= failed == LEAVES;
         if (failed != 0 && failed != LEAVES)
@@ -181,6 +240,30 @@ static int take_leave(struct ctl_follow *follow, struct cloister_error *err)
     return failed < 0 ? failed : ctl_client_again(&follow->client, follow->context->socket, err);
 }
 
+/* As `run` has noted. */
+static bool has_terminal(const cloister_value *sandbox)
+{
+    const char *label = cl_value_cstr(cl_value_get_cstr(cl_value_get_cstr(sandbox, "labels"), CTL_LABEL_PROCESS));
+    CL_VALUE_CLEANUP cloister_value *process = NULL;
+    bool terminal = false;
+
+    return label && cl_value_parse(cl_sv_cstr(label), NULL, &process, NULL, NULL) == 0 &&
+           cl_value_bool(cl_value_get_cstr(process, "terminal"), &terminal) == 0 && terminal;
+}
+
+static int become_terminal(struct ctl_follow *follow, struct cloister_error *err)
+{
+    int failed = ctl_terminal_begin(follow->offered, err);
+
+    if (failed == 0)
+        failed = ctl_terminal_raw(follow->offered, err);
+    if (failed < 0)
+        return failed;
+    follow->terminal = follow->offered;
+    follow->feed.detach.wanted = true;
+    return 0;
+}
+
 static int find(struct ctl_follow *follow, const char *target, struct cloister_error *err)
 {
     CL_VALUE_CLEANUP cloister_value *sandbox = NULL;
@@ -194,12 +277,12 @@ static int find(struct ctl_follow *follow, const char *target, struct cloister_e
     if (!id || strlen(id) >= sizeof(follow->id))
         return cl_error_set(err, CLOISTER_PROTOCOL, 0, NULL, NULL, "the daemon's answer names no sandbox");
     (void)strcpy(follow->id, id);
-    return 0;
+    return follow->offered && has_terminal(sandbox) && ctl_terminal_check(NULL) == 0 ? become_terminal(follow, err) : 0;
 }
 
 int ctl_follow(struct ctl_follow *follow, const char *target, struct cloister_error *err)
 {
-    int failed = find(follow, target, err);
+    int failed = target ? find(follow, target, err) : 0;
 
     while (failed >= 0) {
         failed = ask(follow, err);

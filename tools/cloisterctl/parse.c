@@ -3,7 +3,7 @@
  * parse.c - what a person types, checked to the last byte.
  *
  * Users are where other runtimes fell (names that look like numbers, numbers that wrap to 0), so a user here is decimal
- * digits inside 31 bits and nothing else.
+ * digits inside 31 bits, or a name that begins with a letter.
  */
 #include "parse.h"
 #include "core/error/error.h"
@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #define NUMBER_MAX 2147483647u
+#define USER_NAME_MAX 255u
 
 static int invalid(struct cloister_error *err, const char *text, const char *what)
 {
@@ -94,17 +95,38 @@ int ctl_parse_count(const char *text, uint64_t *ret_count, struct cloister_error
     return 0;
 }
 
-int ctl_parse_user(const char *text, uint32_t *ret_uid, uint32_t *ret_gid, struct cloister_error *err)
+/* What useradd takes for a name, and no digit first: so it is nobody's number. */
+static bool is_name(struct cloister_sv text)
 {
-    static const char what[] = "a user: UID or UID:GID, decimal numbers from 0 to 2147483647 (names are not looked up)";
-    const char *colon = strchr(text, ':');
-    uint64_t uid, gid = 0;
-    size_t uid_size = colon ? (size_t)(colon - text) : strlen(text);
+    static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
 
-    if (cl_sv_u64(cl_sv(text, uid_size), &uid) < 0 || uid > NUMBER_MAX)
-        return invalid(err, text, what);
-    if (colon && (cl_sv_u64(cl_sv_cstr(colon + 1), &gid) < 0 || gid > NUMBER_MAX))
-        return invalid(err, text, what);
+    if (text.size == 0 || text.size > USER_NAME_MAX || !memchr(first, text.data[0], sizeof(first) - 1))
+        return false;
+    for (uint64_t i = 1; i < text.size; i++)
+        if (!memchr(first, text.data[i], sizeof(first) - 1) && !strchr("0123456789.-", text.data[i]))
+            return false;
+    return true;
+}
+
+/* One side of the colon. */
+static bool is_id(struct cloister_sv text, uint64_t *ret_number)
+{
+    return cl_sv_u64(text, ret_number) == 0 && *ret_number <= NUMBER_MAX;
+}
+
+int ctl_parse_user(const char *text, bool *ret_named, uint32_t *ret_uid, uint32_t *ret_gid, struct cloister_error *err)
+{
+    const char *colon = strchr(text, ':');
+    const struct cloister_sv user = cl_sv(text, colon ? (size_t)(colon - text) : strlen(text));
+    const struct cloister_sv group = colon ? cl_sv_cstr(colon + 1) : cl_sv_cstr("0");
+    uint64_t uid = 0, gid = 0;
+    bool numbered_user = is_id(user, &uid), numbered_group = is_id(group, &gid);
+
+    if ((!numbered_user && !is_name(user)) || (!numbered_group && !is_name(group)))
+        return invalid(err, text, "a user: USER or USER:GROUP, each a name or a number from 0 to 2147483647");
+    *ret_named = !numbered_user || !numbered_group;
+    if (*ret_named)
+        return 0;
     *ret_uid = (uint32_t)uid;
     *ret_gid = (uint32_t)gid;
     return 0;

@@ -16,8 +16,9 @@ int ctl_parse_size(const char *text, uint64_t *ret_bytes, struct cloister_error 
 int ctl_parse_cpus(const char *text, uint64_t *ret_quota_us, struct cloister_error *err);
 /* A count from 1 to 2^31 - 1. */
 int ctl_parse_count(const char *text, uint64_t *ret_count, struct cloister_error *err);
-/* "UID" or "UID:GID", decimal numbers from 0 to 2^31 - 1; a missing GID is 0. Names, signs, blanks are refused. */
-int ctl_parse_user(const char *text, uint32_t *ret_uid, uint32_t *ret_gid, struct cloister_error *err);
+/* "UID" or "UID:GID", decimal numbers from 0 to 2^31 - 1; a missing GID is 0. *ret_named: one of them is a name, which
+ * is looked up in the container, and there are no numbers. Signs, blanks and what looks like a number are refused. */
+int ctl_parse_user(const char *text, bool *ret_named, uint32_t *ret_uid, uint32_t *ret_gid, struct cloister_error *err);
 /* "9", "KILL", "SIGKILL", in any case. 1 to 64. */
 int ctl_parse_signal(const char *text, uint32_t *ret_signal, struct cloister_error *err);
 /* "TERM" for 15; NULL for one without a name here. */

@@ -10,16 +10,21 @@
 
 struct ctl_process_flags {
     struct ctl_process_options options;
-    struct ctl_words env; /* what options.env will be */
+    struct ctl_words env;   /* as given */
+    struct ctl_words files; /* of --env-file */
+    struct ctl_words texts; /* what these said; ours */
+    struct ctl_words whole; /* what options.env will be */
     bool detach;
     bool interactive;
 };
 
+#define CTL_OPTION_ENV_FILE 2048
 #define CTL_PROCESS_SHORT "+:u:e:w:dit"
 /* clang-format off */
 #define CTL_PROCESS_LONG                          \
     {"user", required_argument, NULL, 'u'},       \
     {"env", required_argument, NULL, 'e'},        \
+    {"env-file", required_argument, NULL, CTL_OPTION_ENV_FILE}, \
     {"workdir", required_argument, NULL, 'w'},    \
     {"detach", no_argument, NULL, 'd'},           \
     {"interactive", no_argument, NULL, 'i'},      \
@@ -27,6 +32,14 @@ struct ctl_process_flags {
     {"json", no_argument, NULL, CTL_OPTION_JSON}, \
     {NULL, 0, NULL, 0}
 /* clang-format on */
+
+#define CTL_USER_HELP                                                                                       \
+    "  -u, --user USER[:GROUP]  numbers inside the container (GROUP 0 if it is left out), or names as the " \
+    "container's\n"                                                                                         \
+    "                         own /etc/passwd and /etc/group know them; with further groups, and HOME\n"
+#define CTL_ENV_FILE_HELP "      --env-file FILE    lines of NAME=VALUE or NAME; --env holds over it\n"
+#define CTL_TTY_HELP \
+    "  -t, --tty              PROGRAM has a terminal, and every key typed here is its own; ^P ^Q leaves it alone\n"
 
 /* One option of the two lists above; any other is complained about. 0, or an exit code. */
 int ctl_process_option(struct ctl_context *context, const struct ctl_command *command, struct ctl_process_flags *flags,

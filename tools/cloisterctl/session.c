@@ -51,23 +51,11 @@ void ctl_session_end(struct ctl_session *session)
     cl_closep(&session->signal_fd);
 }
 
-/* {"id": ..., "process": ...} of what this session is about. */
-static cloister_value *subject(const struct ctl_session *session)
-{
-    CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
-
-    if (cl_value_set_cstr(params, "id", cl_value_new_cstr(session->id)) < 0)
-        return NULL;
-    if (session->process && cl_value_set_cstr(params, "process", cl_value_new_u64(session->process)) < 0)
-        return NULL;
-    return cl_steal_ptr(&params);
-}
-
 /* Sends a signal request; its answer is read and dropped by whoever waits (a process that has just gone is no error).
  */
 static int forward(struct ctl_session *session, uint32_t number, struct cloister_error *err)
 {
-    CL_VALUE_CLEANUP cloister_value *params = subject(session);
+    CL_VALUE_CLEANUP cloister_value *params = ctl_client_subject(session->id, session->process);
     uint64_t unused;
 
     if (cl_value_set_cstr(params, "signal", cl_value_new_u64(number)) < 0)
@@ -77,7 +65,7 @@ static int forward(struct ctl_session *session, uint32_t number, struct cloister
     return ctl_client_send(session->client, "signal", cl_steal_ptr(&params), NULL, &unused, err);
 }
 
-static int take_signal(struct ctl_session *session, struct cloister_error *err)
+int ctl_session_signalled(struct ctl_session *session, struct cloister_error *err)
 {
     struct signalfd_siginfo info;
     ssize_t got = read(session->signal_fd, &info, sizeof(info));
@@ -109,7 +97,7 @@ static int wait_readable(struct ctl_session *session, struct cloister_error *err
             return cl_error_set(err, CLOISTER_IO, errno, NULL, NULL, "wait for the daemon");
         }
         if (watched[1].revents) {
-            int failed = take_signal(session, err);
+            int failed = ctl_session_signalled(session, err);
             if (failed < 0)
                 return failed;
         }
@@ -153,7 +141,7 @@ int ctl_session_started(struct ctl_session *session, const char *id, uint64_t pr
 int ctl_session_wait(struct ctl_session *session, int *ret_code, struct cloister_error *err)
 {
     CL_VALUE_CLEANUP cloister_value *result = NULL;
-    CL_VALUE_CLEANUP cloister_value *params = subject(session);
+    CL_VALUE_CLEANUP cloister_value *params = ctl_client_subject(session->id, session->process);
     if (!params)
         return ctl_no_memory(err);
     int failed = ctl_session_call(session, "wait", cl_steal_ptr(&params), NULL, &result, err);

@@ -26,11 +26,12 @@ struct ctl_session {
     uint32_t pending[CTL_PENDING_MAX];
     uint32_t pending_count;
     uint32_t interrupts; /* SIGINT and SIGTERM so far: the third one means it */
+    bool left;           /* its program was left alone, by keys */
 };
 
-#define CTL_SESSION_INIT                        \
-    {                                           \
-        NULL, NULL, NULL, -1, {0}, 0, {0}, 0, 0 \
+#define CTL_SESSION_INIT                               \
+    {                                                  \
+        NULL, NULL, NULL, -1, {0}, 0, {0}, 0, 0, false \
     }
 
 /* Begins to take our signals; the client stays the caller's. */
@@ -45,6 +46,8 @@ int ctl_session_call(struct ctl_session *session, const char *method, cloister_v
                      cloister_value **ret_result, struct cloister_error *err);
 /* Names the process that our signals go to from now on. */
 int ctl_session_started(struct ctl_session *session, const char *id, uint64_t process, struct cloister_error *err);
+/* signal_fd is readable. */
+int ctl_session_signalled(struct ctl_session *session, struct cloister_error *err);
 /* Waits for its end. *ret_code is the exit code for us; a sentence about an unusual end (lost, out of memory) is
  * printed. */
 int ctl_session_wait(struct ctl_session *session, int *ret_code, struct cloister_error *err);

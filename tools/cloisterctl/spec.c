@@ -16,6 +16,7 @@
 #include "ctl.h"
 #include "parse.h"
 #include "reach.h"
+#include "terminal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -91,17 +92,36 @@ static int set_args(cloister_value *process, char *const *command, struct cloist
     return 0;
 }
 
-static int set_user(cloister_value *process, const char *text, struct cloister_error *err)
+/* *ret_named: no numbers then, they are found out inside. */
+static int set_user(cloister_value *process, const char *text, bool *ret_named, struct cloister_error *err)
 {
-    uint32_t uid, gid;
-    int failed = ctl_parse_user(text, &uid, &gid, err);
+    uint32_t uid = 0, gid = 0;
+    int failed = ctl_parse_user(text, ret_named, &uid, &gid, err);
 
     if (failed < 0)
         return failed;
     CL_VALUE_CLEANUP cloister_value *user = cl_value_new_object();
-    if (cl_value_set_cstr(user, "uid", cl_value_new_u64(uid)) < 0 ||
-        cl_value_set_cstr(user, "gid", cl_value_new_u64(gid)) < 0 ||
-        cl_value_set_cstr(process, "user", cl_steal_ptr(&user)) < 0)
+    if (!*ret_named && (cl_value_set_cstr(user, "uid", cl_value_new_u64(uid)) < 0 ||
+                        cl_value_set_cstr(user, "gid", cl_value_new_u64(gid)) < 0))
+        return ctl_no_memory(err);
+    if (cl_value_set_cstr(process, "user", cl_steal_ptr(&user)) < 0)
+        return ctl_no_memory(err);
+    return 0;
+}
+
+int ctl_spec_who(cloister_value *params, const char *user, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *resolve = cl_value_new_object();
+    bool named = false;
+    uint32_t uid, gid;
+    int failed = user ? ctl_parse_user(user, &named, &uid, &gid, err) : 0;
+
+    if (failed < 0 || !named)
+        return failed;
+    if (cl_value_set_cstr(resolve, "groups", cl_value_new_bool(true)) < 0 ||
+        cl_value_set_cstr(resolve, "env", cl_value_new_bool(true)) < 0 ||
+        cl_value_set_cstr(params, "user", cl_value_new_cstr(user)) < 0 ||
+        cl_value_set_cstr(params, "resolve", cl_steal_ptr(&resolve)) < 0)
         return ctl_no_memory(err);
     return 0;
 }
@@ -136,7 +156,17 @@ static int env_put_option(cloister_value *env, const char *option, struct cloist
     return entry ? env_put(env, entry, err) : ctl_no_memory(err);
 }
 
-static int set_env(cloister_value *process, const struct ctl_process_options *options, struct cloister_error *err)
+/* What it can do is what ours can, where nothing else is said. */
+static int set_term(cloister_value *env, struct cloister_error *err)
+{
+    const char *ours = getenv("TERM");
+    CL_FREE char *entry = cl_asprintf("TERM=%s", ours && *ours ? ours : "xterm");
+
+    return entry ? env_put(env, entry, err) : ctl_no_memory(err);
+}
+
+static int set_env(cloister_value *process, const struct ctl_process_options *options, bool named,
+                   struct cloister_error *err)
 {
     bool fresh = !options->inherit && !cl_value_get_cstr(process, "env");
     cloister_value *env = need_array(process, "env");
@@ -146,21 +176,35 @@ static int set_env(cloister_value *process, const struct ctl_process_options *op
     (void)cl_value_u64(cl_value_get_cstr(cl_value_get_cstr(process, "user"), "uid"), &uid);
     if (failed == 0 && fresh)
         failed = env_put(env, DEFAULT_PATH, err);
-    if (failed == 0 && (fresh || (options->inherit && options->user))) /* its home is not the container's */
+    /* Its home is not the container's; that of a user with a name is found out inside. */
+    if (failed == 0 && (fresh || (options->inherit && options->user)) && !named)
         failed = env_put(env, uid == 0 ? "HOME=/root" : "HOME=/", err);
+    if (failed == 0 && options->terminal)
+        failed = set_term(env, err);
     for (uint32_t i = 0; failed == 0 && i < options->env_count; i++)
         failed = env_put_option(env, options->env[i], err);
     return failed;
 }
 
+/* Said only where there is one: a container's process, kept as exec's default, may have had its own. */
+static int set_terminal(cloister_value *process, bool terminal, struct cloister_error *err)
+{
+    (void)cl_value_remove(process, CLOISTER_SV("terminal"));
+    (void)cl_value_remove(process, CLOISTER_SV("consoleSize"));
+    if (terminal && cl_value_set_cstr(process, "terminal", cl_value_new_bool(true)) < 0)
+        return ctl_no_memory(err);
+    return 0;
+}
+
 int ctl_process_edit(cloister_value *process, const struct ctl_process_options *options, struct cloister_error *err)
 {
-    int failed = 0;
+    bool named = false;
+    int failed = set_terminal(process, options->terminal, err);
 
-    if (options->command)
+    if (failed == 0 && options->command)
         failed = set_args(process, options->command, err);
     if (failed == 0 && options->user)
-        failed = set_user(process, options->user, err);
+        failed = set_user(process, options->user, &named, err);
     if (failed == 0 && options->workdir && options->workdir[0] != '/')
         failed = cl_error_set(err, CLOISTER_INVALID, 0, "cwd", NULL, "--workdir '%s' is not an absolute path",
                               options->workdir);
@@ -170,7 +214,7 @@ int ctl_process_edit(cloister_value *process, const struct ctl_process_options *
     if (failed == 0 && !cl_value_get_cstr(process, "cwd") &&
         cl_value_set_cstr(process, "cwd", cl_value_new_cstr("/")) < 0)
         failed = ctl_no_memory(err);
-    return failed < 0 ? failed : set_env(process, options, err);
+    return failed < 0 ? failed : set_env(process, options, named, err);
 }
 
 static int set_limits(cloister_value *spec, const struct ctl_run_options *options, struct cloister_error *err)
@@ -217,19 +261,21 @@ static bool has_user_namespace(const cloister_value *spec)
     return false;
 }
 
-static int set_rootfs(cloister_value *params, const char *directory, bool writable, bool idmap)
+/* source: the directory, or an array of layers; taken. */
+static int set_rootfs(cloister_value *params, cloister_value *source, bool writable, bool idmap)
 {
     CL_VALUE_CLEANUP cloister_value *rootfs = cl_value_new_object();
+    const char *key = cl_value_type(source) == CLOISTER_VALUE_ARRAY ? "layers" : "directory";
 
-    if (cl_value_set_cstr(rootfs, "directory", cl_value_new_cstr(directory)) < 0 ||
+    if (cl_value_set_cstr(rootfs, key, source) < 0 ||
         cl_value_set_cstr(rootfs, "writable", cl_value_new_bool(writable)) < 0 ||
         cl_value_set_cstr(rootfs, "idmap", cl_value_new_bool(idmap)) < 0)
         return -ENOMEM;
     return cl_value_set_cstr(params, "rootfs", cl_steal_ptr(&rootfs));
 }
 
-/* The label of CTL_LABEL_PROCESS. */
-static int set_labels(cloister_value *params, const cloister_value *process)
+/* user NULL: numbers, which are in the process. */
+static int set_labels(cloister_value *params, const cloister_value *process, const char *user)
 {
     CL_VALUE_CLEANUP cloister_value *labels = cl_value_new_object();
     CL_VALUE_CLEANUP cloister_value *kept = cl_value_copy(process);
@@ -241,39 +287,79 @@ static int set_labels(cloister_value *params, const cloister_value *process)
     (void)cl_value_remove(kept, CLOISTER_SV("args"));
     (void)cl_value_remove(kept, CLOISTER_SV("env"));
     if (cl_value_print(kept, false, &text, &size) < 0 ||
-        cl_value_set_cstr(labels, CTL_LABEL_PROCESS, cl_value_new_string(cl_sv(text, size))) < 0)
+        cl_value_set_cstr(labels, CTL_LABEL_PROCESS, cl_value_new_string(cl_sv(text, size))) < 0 ||
+        (user && cl_value_set_cstr(labels, CTL_LABEL_USER, cl_value_new_cstr(user)) < 0))
         return -ENOMEM;
     return cl_value_set_cstr(params, "labels", cl_steal_ptr(&labels));
+}
+
+static int resolve_layers(const struct ctl_run_options *options, cloister_value **ret_source,
+                          struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *layers = cl_value_new_array();
+
+    for (uint32_t i = 0; i < options->layer_count; i++) {
+        CL_FREE char *directory = realpath(options->layers[i], NULL);
+        if (!directory)
+            return cl_error_set(err, cl_error_code_of(errno), errno, options->layers[i], NULL, "--layer '%s'",
+                                options->layers[i]);
+        if (cl_value_append(layers, cl_value_new_cstr(directory)) < 0)
+            return cl_error_set(err, CLOISTER_INVALID, 0, "layers", NULL, "a layer's name is not UTF-8 text");
+    }
+    *ret_source = cl_steal_ptr(&layers);
+    return 0;
+}
+
+/* The directory or the layers, as they are called without symbolic links. What is written above layers never reaches
+ * them: only a directory has to be out of everybody's reach. */
+static int resolve_root(const struct ctl_run_options *options, cloister_value **ret_source, struct cloister_error *err)
+{
+    if (options->layer_count > 0)
+        return resolve_layers(options, ret_source, err);
+    CL_FREE char *directory = realpath(options->rootfs, NULL);
+    if (!directory)
+        return cl_error_set(err, cl_error_code_of(errno), errno, options->rootfs, NULL, "--rootfs '%s'",
+                            options->rootfs);
+    int failed = options->writable ? ctl_reach_check(directory, err) : 0;
+    if (failed < 0)
+        return failed;
+    *ret_source = cl_value_new_cstr(directory);
+    return *ret_source ? 0 : cl_error_set(err, CLOISTER_INVALID, 0, "rootfs", NULL, "--rootfs is not UTF-8 text");
+}
+
+static int edit_spec(cloister_value *spec, const struct ctl_run_options *options, struct cloister_error *err)
+{
+    cloister_value *process = need_object(spec, "process");
+
+    (void)cl_value_remove(spec, CLOISTER_SV("root"));
+    int failed = process ? ctl_process_edit(process, &options->process, err) : ctl_no_memory(err);
+    if (failed == 0)
+        failed = set_limits(spec, options, err);
+    if (failed == 0)
+        failed = add_mounts(spec, options, err);
+    return failed < 0 ? failed : set_hostname(spec, options, err);
 }
 
 static int from_profile(cloister_value *params, const struct ctl_run_options *options, struct cloister_error *err)
 {
     CL_VALUE_CLEANUP cloister_value *spec = NULL;
-    CL_FREE char *directory = realpath(options->rootfs, NULL);
-    int failed = 0;
+    CL_VALUE_CLEANUP cloister_value *source = NULL;
+    int failed = resolve_root(options, &source, err);
 
-    if (!directory)
-        return cl_error_set(err, cl_error_code_of(errno), errno, options->rootfs, NULL, "--rootfs '%s'",
-                            options->rootfs);
-    if (options->writable)
-        failed = ctl_reach_check(directory, err);
     if (failed == 0)
         failed = ctl_profile_read(options->profile ? options->profile : "default", &spec, err);
+    if (failed == 0)
+        failed = edit_spec(spec, options, err);
+    if (failed == 0)
+        failed = ctl_spec_who(params, options->process.user, err);
     if (failed < 0)
         return failed;
-    (void)cl_value_remove(spec, CLOISTER_SV("root"));
-    cloister_value *process = need_object(spec, "process");
-    failed = process ? ctl_process_edit(process, &options->process, err) : ctl_no_memory(err);
-    if (failed == 0)
-        failed = set_limits(spec, options, err);
-    if (failed == 0)
-        failed = add_mounts(spec, options, err);
-    if (failed == 0)
-        failed = set_hostname(spec, options, err);
-    if (failed == 0 && (set_rootfs(params, directory, options->writable, has_user_namespace(spec)) < 0 ||
-                        set_labels(params, process) < 0 || cl_value_set_cstr(params, "spec", cl_steal_ptr(&spec)) < 0))
-        failed = ctl_no_memory(err);
-    return failed;
+    const char *named = cl_value_cstr(cl_value_get_cstr(params, "user"));
+    if (set_rootfs(params, cl_steal_ptr(&source), options->writable, has_user_namespace(spec)) < 0 ||
+        set_labels(params, cl_value_get_cstr(spec, "process"), named) < 0 ||
+        cl_value_set_cstr(params, "spec", cl_steal_ptr(&spec)) < 0)
+        return ctl_no_memory(err);
+    return 0;
 }
 
 /* root.path of a bundle, absolute and resolved; *ret_writable from root.readonly. Takes `root` out of the spec. */
@@ -328,8 +414,9 @@ static int from_bundle(cloister_value *params, const struct ctl_run_options *opt
                             options->bundle);
     if (options->process.command)
         failed = set_args(process, options->process.command, err);
-    if (failed == 0 && (set_rootfs(params, directory, writable, false) < 0 || set_labels(params, process) < 0 ||
-                        cl_value_set_cstr(params, "spec", cl_steal_ptr(&spec)) < 0))
+    if (failed == 0 &&
+        (set_rootfs(params, cl_value_new_cstr(directory), writable, false) < 0 ||
+         set_labels(params, process, NULL) < 0 || cl_value_set_cstr(params, "spec", cl_steal_ptr(&spec)) < 0))
         failed = ctl_no_memory(err);
     return failed;
 }
@@ -341,14 +428,38 @@ static cloister_value *stdio_entry(const char *kind)
     return cl_value_set_cstr(entry, "kind", cl_value_new_cstr(kind)) < 0 ? NULL : cl_steal_ptr(&entry);
 }
 
-static cloister_value *output_entry(const char *policy, uint64_t window)
+static cloister_value *output_entry(const char *kind, const char *policy, uint64_t window)
 {
-    CL_VALUE_CLEANUP cloister_value *entry = stdio_entry("pipe");
+    CL_VALUE_CLEANUP cloister_value *entry = stdio_entry(kind);
 
     if (cl_value_set_cstr(entry, "policy", cl_value_new_cstr(policy)) < 0 ||
         (window && cl_value_set_cstr(entry, "window", cl_value_new_u64(window)) < 0))
         return NULL;
     return cl_steal_ptr(&entry);
+}
+
+static int set_size(cloister_value *entry)
+{
+    uint32_t rows, columns;
+
+    ctl_terminal_size(&rows, &columns);
+    if (rows == 0 || columns == 0)
+        return entry ? 0 : -ENOMEM;
+    return cl_value_set_cstr(entry, "rows", cl_value_new_u64(rows)) < 0
+               ? -ENOMEM
+               : cl_value_set_cstr(entry, "columns", cl_value_new_u64(columns));
+}
+
+int ctl_spec_terminal(cloister_value *params, const char *policy, uint64_t window, struct cloister_error *err)
+{
+    CL_VALUE_CLEANUP cloister_value *stdio = cl_value_new_array();
+    CL_VALUE_CLEANUP cloister_value *input = stdio_entry("pty");
+
+    if (set_size(input) < 0 || cl_value_append(stdio, cl_steal_ptr(&input)) < 0 ||
+        cl_value_append(stdio, output_entry("pty", policy ? policy : "block", window)) < 0 ||
+        cl_value_append(stdio, stdio_entry("pty")) < 0 || cl_value_set_cstr(params, "stdio", cl_steal_ptr(&stdio)) < 0)
+        return ctl_no_memory(err);
+    return 0;
 }
 
 static int set_stdio(cloister_value *params, const struct ctl_run_options *options, struct cloister_error *err)
@@ -363,9 +474,11 @@ static int set_stdio(cloister_value *params, const struct ctl_run_options *optio
     if (strcmp(policy, "drop") != 0 && strcmp(policy, "block") != 0 && strcmp(policy, "discard") != 0)
         return cl_error_set(err, CLOISTER_INVALID, 0, policy, NULL,
                             "'%s' is no policy for output: drop, block or discard", policy);
+    if (options->process.terminal)
+        return ctl_spec_terminal(params, options->captured ? policy : options->log_policy, window, err);
     if (cl_value_append(stdio, stdio_entry(options->fed ? "pipe" : "null")) < 0 ||
-        cl_value_append(stdio, output_entry(policy, window)) < 0 ||
-        cl_value_append(stdio, output_entry(policy, window)) < 0 ||
+        cl_value_append(stdio, output_entry("pipe", policy, window)) < 0 ||
+        cl_value_append(stdio, output_entry("pipe", policy, window)) < 0 ||
         cl_value_set_cstr(params, "stdio", cl_steal_ptr(&stdio)) < 0)
         return ctl_no_memory(err);
     return 0;
@@ -379,7 +492,10 @@ int ctl_spec_create_params(const struct ctl_run_options *options, cloister_value
 
     if (failed == 0 && options->name && cl_value_set_cstr(params, "name", cl_value_new_cstr(options->name)) < 0)
         failed = cl_error_set(err, CLOISTER_INVALID, 0, "name", NULL, "--name is not UTF-8 text");
-    if (failed == 0 && options->captured)
+    if (failed == 0 && options->cgroup_parent &&
+        cl_value_set_cstr(params, "cgroup_parent", cl_value_new_cstr(options->cgroup_parent)) < 0)
+        failed = cl_error_set(err, CLOISTER_INVALID, 0, "cgroup_parent", NULL, "--cgroup-parent is not UTF-8 text");
+    if (failed == 0 && (options->captured || options->process.terminal))
         failed = set_stdio(params, options, err);
     if (failed == 0)
         failed = options->bundle ? from_bundle(params, options, err) : from_profile(params, options, err);

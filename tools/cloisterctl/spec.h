@@ -11,6 +11,7 @@
 struct ctl_process_options {
     char *const *command; /* NULL-terminated; NULL = the bundle's own */
     const char *user;     /* NULL = the profile's */
+    bool terminal;        /* it has one, in place of its three descriptors */
     const char *workdir;
     const char *const *env; /* "K=V" or "K" */
     uint32_t env_count;
@@ -20,6 +21,9 @@ struct ctl_process_options {
 struct ctl_run_options {
     struct ctl_process_options process;
     const char *rootfs;
+    const char *const *layers; /* of an overlay, the topmost first; instead of rootfs */
+    uint32_t layer_count;
+    const char *cgroup_parent;
     const char *bundle;
     const char *profile; /* name or, with a '/', a file */
     const char *name;
@@ -29,7 +33,7 @@ struct ctl_run_options {
     bool writable;
     bool captured;          /* output is kept by the daemon's keeper, for logs and attach */
     bool fed;               /* so is input, from attach; only with captured */
-    const char *log_policy; /* NULL = drop */
+    const char *log_policy; /* NULL = drop; of a terminal that is ours, block */
     const char *log_window; /* NULL = the daemon's default */
 };
 
@@ -46,8 +50,15 @@ int ctl_spec_create_params(const struct ctl_run_options *options, cloister_value
  */
 int ctl_process_edit(cloister_value *process, const struct ctl_process_options *options, struct cloister_error *err);
 
+/* Asks for a terminal, with the size of ours. policy NULL = block, window 0 = the daemon's default. */
+int ctl_spec_terminal(cloister_value *params, const char *policy, uint64_t window, struct cloister_error *err);
+/* Puts a user with a name beside the process, to be looked up inside; one of numbers only is in the process already. */
+int ctl_spec_who(cloister_value *params, const char *user, struct cloister_error *err);
+
 /* The label that keeps how init was started (capabilities, limits, never its arguments or environment), as exec's
  * default. */
 #define CTL_LABEL_PROCESS "cloisterctl.process"
+/* And this one its user, if that has a name. */
+#define CTL_LABEL_USER "cloisterctl.user"
 
 #endif

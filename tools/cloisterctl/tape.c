@@ -16,10 +16,9 @@
 
 static cloister_value *params_of(const struct ctl_tape *tape, const char *id, const char *from, bool follow)
 {
-    CL_VALUE_CLEANUP cloister_value *params = cl_value_new_object();
+    CL_VALUE_CLEANUP cloister_value *params = ctl_client_subject(id, tape->process);
 
-    if (cl_value_set_cstr(params, "id", cl_value_new_cstr(id)) < 0 ||
-        cl_value_set_cstr(params, "fd", cl_value_new_u64(tape->fd)) < 0 ||
+    if (cl_value_set_cstr(params, "fd", cl_value_new_u64(tape->fd)) < 0 ||
         cl_value_set_cstr(params, "from", from ? cl_value_new_cstr(from) : cl_value_new_u64(tape->position)) < 0 ||
         cl_value_set_cstr(params, "follow", cl_value_new_bool(follow)) < 0)
         return NULL;

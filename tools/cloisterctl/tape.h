@@ -11,6 +11,7 @@
 
 struct ctl_tape {
     uint32_t fd;       /* of the program: 1, 2 */
+    uint64_t process;  /* 0 = the container's init */
     int out;           /* ours */
     bool placed;       /* position is known */
     uint64_t position; /* of the next byte */

@@ -61,7 +61,7 @@ static void check(const struct complaint *complaints, size_t count)
 #define RUN &ctl_command_run
 #define EXEC &ctl_command_exec
 #define KILL &ctl_command_kill
-#define TTY "this version has no terminals"
+#define TTY "our input is not a terminal"
 
 static void test_wrong_words(void **state)
 {
@@ -78,6 +78,12 @@ static void test_wrong_words(void **state)
         {RUN, {"run", "--memory"}, 125, "run: option '--memory' needs a value"},
         {RUN, {"run", "-dm"}, 125, "run: option '-m' needs a value"},
         {RUN, {"run", "-j"}, 125, "run: there is no option '-j'"},
+        {EXEC, {"exec", "-it", "web", "sh"}, 125, "exec: " TTY},
+        {EXEC, {"exec", "-dt", "web", "sh"}, 125, "exec: --tty needs somebody"},
+        {RUN, {"run", "--layer", "/", "--rootfs", "/", "sh"}, 125, "run: give either --rootfs DIR or --layer DIR"},
+        {RUN, {"run", "--layer", "/nonexistent", "sh"}, 125, "run: --layer '/nonexistent'"},
+        {RUN, {"run", "--env-file", "/nonexistent", "--rootfs", "/", "sh"}, 125, "run: read '/nonexistent'"},
+        {RUN, {"run", "--layer", "/", "--bundle", "/"}, 125, "run: give either --rootfs DIR or --layer DIR"},
         {EXEC, {"exec", "-di", "web", "sh"}, 125, "exec: --interactive needs somebody"},
         {RUN,
          {"run", "--log-policy", "drop", "--rootfs", "/", "sh"},
@@ -161,13 +167,15 @@ static void test_json(void **state)
          {"run"},
          125,
          "run",
-         "\"message\":\"give either --rootfs DIR or --bundle DIR\",\"code\":\"invalid\"}}\n"},
+         "\"message\":\"give either --rootfs DIR or --layer DIR (once or more) or --bundle "
+         "DIR\",\"code\":\"invalid\"}}\n"},
         {RUN,
          false,
          {"run", "--json"},
          125,
          "run",
-         "\"message\":\"give either --rootfs DIR or --bundle DIR\",\"code\":\"invalid\"}}\n"},
+         "\"message\":\"give either --rootfs DIR or --layer DIR (once or more) or --bundle "
+         "DIR\",\"code\":\"invalid\"}}\n"},
         {EXEC, false, {"exec", "--json", "web", "sh"}, 125, "exec", no_daemon},
         {KILL, true, {"kill", "-9", "web"}, 1, "kill", no_daemon},
         {KILL, false, {"kill", "web", "--json"}, 1, "kill", no_daemon},
@@ -203,6 +211,8 @@ static void test_json(void **state)
 
 int main(void)
 {
+    if (!freopen("/dev/null", "r", stdin)) /* no terminal, whoever runs this */
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_words),
         cmocka_unit_test(test_right_words),

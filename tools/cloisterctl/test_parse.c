@@ -64,7 +64,7 @@ static void test_users(void **state)
 {
     static const struct {
         const char *text;
-        int works;
+        int works; /* 2 = as a name */
         uint32_t uid, gid;
     } cases[] = {
         {"0", 1, 0, 0},
@@ -81,7 +81,20 @@ static void test_users(void **state)
         {"1:", 0, 0, 0},
         {":1", 0, 0, 0},
         {"1:2:3", 0, 0, 0},
-        {"root", 0, 0, 0},
+        {"root", 2, 0, 0},
+        {"root:5", 2, 0, 0},
+        {"5:staff", 2, 0, 0},
+        {"_apt:www-data", 2, 0, 0},
+        {"a.b-c_9", 2, 0, 0},
+        {"5:", 0, 0, 0},
+        {"root:", 0, 0, 0},
+        {":root", 0, 0, 0},
+        {"-root", 0, 0, 0},
+        {"4294967296a", 0, 0, 0},
+        {"ro ot", 0, 0, 0},
+        {"root:4294967296", 0, 0, 0},
+        {"a:b:c", 0, 0, 0},
+        {"a/b", 0, 0, 0},
         {"", 0, 0, 0},
         {"+1", 0, 0, 0},
         {"1:-1", 0, 0, 0},
@@ -91,10 +104,12 @@ static void test_users(void **state)
     };
     for (size_t i = 0; i < CL_COUNT(cases); i++) {
         uint32_t uid = 77, gid = 77;
-        int result = ctl_parse_user(cases[i].text, &uid, &gid, NULL);
-        CL_CHECK_INT(cases[i].text, result == 0, cases[i].works);
-        CL_CHECK_INT(cases[i].text, uid, cases[i].works ? cases[i].uid : 77);
-        CL_CHECK_INT(cases[i].text, gid, cases[i].works ? cases[i].gid : 77);
+        bool named = false;
+        int result = ctl_parse_user(cases[i].text, &named, &uid, &gid, NULL);
+        CL_CHECK_INT(cases[i].text, result == 0, cases[i].works != 0);
+        CL_CHECK_INT(cases[i].text, named, cases[i].works == 2);
+        CL_CHECK_INT(cases[i].text, uid, cases[i].works == 1 ? cases[i].uid : 77);
+        CL_CHECK_INT(cases[i].text, gid, cases[i].works == 1 ? cases[i].gid : 77);
     }
 }
 

@@ -81,11 +81,12 @@ static void test_flags(void **state)
         {"labels/cloisterctl.process",
          "\"{\\\"user\\\":{\\\"uid\\\":5,\\\"gid\\\":6},\\\"cwd\\\":\\\"/tmp\\\",\\\"noNewPrivileges\\\":true}\""},
     };
-    struct ctl_run_options options = {.rootfs = root_path,
-                                      .profile = profile_path,
-                                      .name = "web",
-                                      .resources = {.memory = "64m", .cpus = "0.5", .pids = "20"},
-                                      .process = {command, "5:6", "/tmp", env, CL_COUNT(env)}};
+    struct ctl_run_options options = {
+        .rootfs = root_path,
+        .profile = profile_path,
+        .name = "web",
+        .resources = {.memory = "64m", .cpus = "0.5", .pids = "20"},
+        .process = {.command = command, .user = "5:6", .workdir = "/tmp", .env = env, .env_count = CL_COUNT(env)}};
     struct cloister_error err = CLOISTER_ERROR_INIT;
     CL_VALUE_CLEANUP cloister_value *params = NULL;
     CL_VALUE_CLEANUP cloister_value *mounts = NULL;
@@ -104,6 +105,7 @@ static void test_flags(void **state)
 static void test_refusals(void **state)
 {
     static const char *const bad_env[] = {"=x"};
+    static const char *const bad_layers[] = {"/nonexistent"};
     const struct {
         const char *name;
         struct ctl_run_options options;
@@ -112,13 +114,14 @@ static void test_refusals(void **state)
         {"no such root", {.rootfs = "/nonexistent"}, CLOISTER_NO_ENTITY},
         {"no such profile", {.rootfs = root_path, .profile = "/nonexistent"}, CLOISTER_NO_ENTITY},
         {"memory", {.rootfs = root_path, .profile = profile_path, .resources = {.memory = "x"}}, CLOISTER_INVALID},
-        {"user", {.rootfs = root_path, .profile = profile_path, .process = {.user = "root"}}, CLOISTER_INVALID},
+        {"user", {.rootfs = root_path, .profile = profile_path, .process = {.user = "-1"}}, CLOISTER_INVALID},
         {"relative workdir",
          {.rootfs = root_path, .profile = profile_path, .process = {.workdir = "tmp"}},
          CLOISTER_INVALID},
         {"env",
          {.rootfs = root_path, .profile = profile_path, .process = {.env = bad_env, .env_count = 1}},
          CLOISTER_INVALID},
+        {"no such layer", {.layers = bad_layers, .layer_count = 1}, CLOISTER_NO_ENTITY},
         {"writable and reachable",
          {.rootfs = "/usr/share", .profile = profile_path, .writable = true},
          CLOISTER_DENIED},
@@ -131,6 +134,69 @@ static void test_refusals(void **state)
         CL_CHECK_INT(cases[i].name, err.code, cases[i].want);
         CL_CHECK(cases[i].name, params == NULL);
     }
+}
+
+/* Names are for the container to know: no numbers go along, and exec is told the same name. */
+static void test_names(void **state)
+{
+    static const struct {
+        const char *user, *path, *want;
+    } cases[] = {
+        {"web", "user", "\"web\""},
+        {"web", "resolve", "{\"groups\":true,\"env\":true}"},
+        {"web", "spec/process/user", "{}"},
+        {"web", "spec/process/env", "[\"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"]"},
+        {"web", "labels/cloisterctl.user", "\"web\""},
+        {"7", "user", ""},
+        {"7", "resolve", ""},
+        {"7", "spec/process/user", "{\"uid\":7,\"gid\":0}"},
+        {"7", "labels/cloisterctl.user", ""},
+        {"7:staff", "user", "\"7:staff\""},
+    };
+    for (size_t i = 0; i < CL_COUNT(cases); i++) {
+        const struct ctl_run_options options = {
+            .rootfs = root_path, .profile = profile_path, .process = {.command = command, .user = cases[i].user}};
+        CL_VALUE_CLEANUP cloister_value *params = NULL;
+        CL_FREE char *text = NULL;
+        CL_CHECK_INT(cases[i].path, ctl_spec_create_params(&options, &params, NULL), 0);
+        CL_CHECK_STR(cases[i].path, at(params, cases[i].path, &text), cases[i].want);
+    }
+}
+
+static void test_layers(void **state)
+{
+    const char *const layers[] = {root_path, base};
+    const struct ctl_run_options options = {.layers = layers,
+                                            .layer_count = 2,
+                                            .writable = true, /* although everybody may reach them */
+                                            .profile = profile_path,
+                                            .cgroup_parent = "a/b",
+                                            .process = {.command = command}};
+    CL_VALUE_CLEANUP cloister_value *params = NULL;
+    CL_FREE char *text = NULL;
+    char want[160];
+
+    assert_int_equal(ctl_spec_create_params(&options, &params, NULL), 0);
+    (void)snprintf(want, sizeof(want), "{\"layers\":[\"%s\",\"%s\"],\"writable\":true,\"idmap\":true}", root_path,
+                   base);
+    CL_CHECK_STR("layers", at(params, "rootfs", &text), want);
+    CL_CHECK_STR("layers", at(params, "cgroup_parent", &text), "\"a/b\"");
+}
+
+/* A process that is edited anew has a terminal only if it is asked for one now. */
+static void test_terminal(void **state)
+{
+    struct ctl_process_options options = {.command = command, .terminal = true};
+    CL_VALUE_CLEANUP cloister_value *process = cl_value_new_object();
+    CL_FREE char *text = NULL;
+
+    (void)setenv("TERM", "vt100", 1);
+    assert_int_equal(ctl_process_edit(process, &options, NULL), 0);
+    CL_CHECK_STR("a terminal", at(process, "terminal", &text), "true");
+    CL_CHECK_STR("its kind", at(process, "env/2", &text), "\"TERM=vt100\"");
+    options.terminal = false;
+    assert_int_equal(ctl_process_edit(process, &options, NULL), 0);
+    CL_CHECK_STR("none", at(process, "terminal", &text), "");
 }
 
 static void test_bundles(void **state)
@@ -177,6 +243,12 @@ static void test_stdio(void **state)
         const char *stdio;
     } cases[] = {
         {"ours", {.fed = true}, ""},
+        {"a terminal",
+         {.process = {.terminal = true}},
+         "[{\"kind\":\"pty\"},{\"kind\":\"pty\",\"policy\":\"block\"},{\"kind\":\"pty\"}]"},
+        {"a captured terminal",
+         {.process = {.terminal = true}, .captured = true, .log_window = "64k"},
+         "[{\"kind\":\"pty\"},{\"kind\":\"pty\",\"policy\":\"drop\",\"window\":65536},{\"kind\":\"pty\"}]"},
         {"captured",
          {.captured = true},
          "[{\"kind\":\"null\"},{\"kind\":\"pipe\",\"policy\":\"drop\"},{\"kind\":\"pipe\",\"policy\":\"drop\"}]"},
@@ -199,10 +271,11 @@ static void test_stdio(void **state)
 
 int main(void)
 {
+    if (!freopen("/dev/null", "r", stdin)) /* no terminal, whoever runs this */
+        return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stdio),
-        cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_stdio),   cmocka_unit_test(test_flags),    cmocka_unit_test(test_names),
+        cmocka_unit_test(test_layers),  cmocka_unit_test(test_terminal), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bundles),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
