@@ -9,6 +9,7 @@
 
 #include "cgroup_file.h"
 #include "cgroup_walk.h"
+#include "device_program.h"
 
 #define PARENTS_MAX 64u /* components of a parent that are looked into */
 
@@ -59,13 +60,12 @@ int ns_group_write(const struct ns_cgroups *cgroups, const struct ns_reader *r, 
     return -1;
 }
 
-int ns_group_set(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name,
-                 const struct ns_write *writes, uint32_t count)
+int ns_group_set(const struct ns_cgroups *cgroups, const char *name, const struct ns_compile *c)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (ns_group_write(cgroups, r, name, &writes[i]) < 0)
+    for (uint32_t i = 0; i < c->write_count; i++)
+        if (ns_group_write(cgroups, &c->r, name, &c->writes[i]) < 0)
             return -1;
-    return 0;
+    return c->device_code ? ns_device_program_attach(cgroups, name, c) : 0;
 }
 
 int ns_group_open(const struct ns_cgroups *cgroups, const struct ns_reader *r, uint32_t hierarchy, const char *name,

@@ -30,9 +30,8 @@ int ns_group_make(const struct ns_cgroups *cgroups, const struct ns_reader *r, c
 
 int ns_group_write(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name,
                    const struct ns_write *write);
-/* All of them, in order. */
-int ns_group_set(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name,
-                 const struct ns_write *writes, uint32_t count);
+/* All that was compiled for it: its writes in order, and a program for devices. */
+int ns_group_set(const struct ns_cgroups *cgroups, const char *name, const struct ns_compile *c);
 
 /* An open descriptor of a file of the group, or -1 with r's error. */
 int ns_group_open(const struct ns_cgroups *cgroups, const struct ns_reader *r, uint32_t hierarchy, const char *name,

@@ -11,7 +11,15 @@ void ns_compile_init(struct ns_compile *c, const struct ns_reader *r, const stru
     memset(c, 0, sizeof(*c));
     c->r = *r;
     c->machine = machine;
+    c->kept = (struct ns_kept){-1, -1, 100000};
     cl_plan_init(&c->plan, plan_kind);
+}
+
+static void free_write(struct ns_write *write)
+{
+    free(write->file);
+    free(write->value);
+    free(write->none);
 }
 
 void ns_compile_clear(struct ns_compile *c)
@@ -20,13 +28,15 @@ void ns_compile_clear(struct ns_compile *c)
     for (uint32_t i = 0; i < c->need_count; i++)
         free(c->needs[i].path);
     for (uint32_t i = 0; i < c->write_count; i++)
-        free(c->writes[i].value);
+        free_write(&c->writes[i]);
     for (uint32_t i = 0; i < c->warning_count; i++)
         free(c->warnings[i].text);
     free(c->needs);
     free(c->writes);
     free(c->warnings);
     free(c->seccomp);
+    free(c->device_code);
+    c->device_code = NULL;
     c->needs = NULL;
     c->writes = NULL;
     c->warnings = NULL;
@@ -97,10 +107,16 @@ int ns_add_write(struct ns_compile *c, uint32_t hierarchy, const char *file, cha
         return ns_no_memory(&c->r);
     }
     write->hierarchy = hierarchy;
-    write->file = file;
     write->value = value;
+    write->file = strdup(file);
     snprintf(write->where, sizeof(write->where), "%s", where);
-    return 0;
+    return write->file ? 0 : ns_no_memory(&c->r);
+}
+
+int ns_set_none(struct ns_compile *c, char *none)
+{
+    c->writes[c->write_count - 1].none = none;
+    return none ? 0 : ns_no_memory(&c->r);
 }
 
 int ns_add_warning(struct ns_compile *c, const char *where, char *text)

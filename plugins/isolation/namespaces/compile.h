@@ -15,7 +15,10 @@
 #include "hierarchy.h"
 #include "oci.h"
 
+struct bpf_insn;
 struct ns_filter; /* a compiled seccomp program, shared: filter.h */
+
+#define NS_HUGE_MAX 8u
 
 /* A span of host ids, for sandboxes whose spec has a user namespace and names no mappings. */
 struct ns_range {
@@ -28,6 +31,19 @@ struct ns_machine {
     struct ns_hierarchies hierarchies;
     uint64_t bounding; /* capabilities this daemon can pass on */
     uint32_t last_capability;
+    char huge_pages[NS_HUGE_MAX][16]; /* their sizes: "2MB" */
+    uint32_t huge_count;
+    const char *io_weight;        /* file of a group, v1 or v2: "blkio.bfq.weight"; NULL = this kernel has none */
+    const char *io_weight_device; /* the same for one device */
+    bool no_v1_devices;           /* forbidden: programs do their work */
+    bool device_programs;         /* v2 takes programs that decide on devices */
+};
+
+/* A text for a file of a group when it is updated that depends on what another file of it has now. */
+struct ns_kept {
+    int64_t memory_limit; /* -1 = none */
+    int64_t cpu_quota;    /* -1 = none */
+    int64_t cpu_period;
 };
 
 enum ns_need_kind {
@@ -54,8 +70,9 @@ struct ns_need {
 
 struct ns_write {
     uint32_t hierarchy;
-    const char *file; /* "memory.limit_in_bytes" */
+    char *file; /* "memory.limit_in_bytes" */
     char *value;
+    char *none; /* of a file with a line for each device or so: the text that takes this line back; NULL: not one */
     char where[NS_PATH_MAX];
 };
 
@@ -75,6 +92,9 @@ struct ns_compile {
     uint32_t write_count;
     struct ns_warning *warnings;
     uint32_t warning_count;
+    struct ns_kept kept;
+    struct bpf_insn *device_code; /* a program that decides on devices, for the v2 group; NULL = none */
+    uint32_t device_count;
     char *seccomp;       /* JSON text of linux.seccomp, compact; NULL = none */
     uint64_t uid_mapped; /* size of the widest mapping, for describe */
     bool own_devices;    /* the spec mounts a file system on /dev: the default nodes go there */
@@ -106,6 +126,8 @@ uint32_t ns_need_hierarchy(struct ns_compile *c, uint32_t kind, uint32_t hierarc
 
 /* 0 or -1 with the error set. value is transferred, NULL = out of memory. */
 int ns_add_write(struct ns_compile *c, uint32_t hierarchy, const char *file, char *value, const char *where);
+/* Of the last write. */
+int ns_set_none(struct ns_compile *c, char *none);
 int ns_add_warning(struct ns_compile *c, const char *where, char *text);
 
 /* Each compiles its part of `spec` (checked by ns_check_spec) or `process`; 0 or -1. In this order. */
@@ -116,7 +138,6 @@ int ns_compile_mounts(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_cgroup_mount(struct ns_compile *c, const struct cl_wire_mount *model, bool v2_only, const char *target,
                             const char *where);
 int ns_compile_devices(struct ns_compile *c, const cloister_value *spec);
-int ns_compile_device_rules(struct ns_compile *c, const cloister_value *resources);
 int ns_compile_limits(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_seccomp(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_program(struct ns_compile *c, const cloister_value *process, const struct cloister_process_args *args);

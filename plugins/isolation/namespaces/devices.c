@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * devices.c - device nodes and who may use them. Where the spec mounts a file system of its own on /dev, the nodes and
- * links that the OCI text promises are made in it; `linux.devices` adds to them. The v1 devices group starts with
- * everything denied (H1.3.8), then come the spec's rules in order, then the nodes that we supplied ourselves, as every
- * OCI runtime does.
+ * devices.c - device nodes. Where the spec mounts a file system of its own on /dev, the nodes and
+ * links that the OCI text promises are made in it; `linux.devices` adds to them. Who may use which is in
+ * device_rules.c.
  */
 #include "compile.h"
 
@@ -27,12 +26,6 @@ static const struct {
 } default_links[] = {
     {"/dev/fd", "/proc/self/fd"},       {"/dev/stdin", "/proc/self/fd/0"}, {"/dev/stdout", "/proc/self/fd/1"},
     {"/dev/stderr", "/proc/self/fd/2"}, {"/dev/core", "/proc/kcore"},      {"/dev/ptmx", "pts/ptmx"},
-};
-
-/* "c MAJOR:MINOR ACCESS" for what the supplied nodes need: making any node, ptys, and the nodes themselves. */
-static const char *const default_rules[] = {
-    "c *:* m",   "b *:* m",   "c 1:3 rwm", "c 1:5 rwm",   "c 1:7 rwm",
-    "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 136:* rwm", "c 5:2 rwm",
 };
 
 #define MAJOR_MAX 4095u
@@ -168,88 +161,6 @@ int ns_compile_devices(struct ns_compile *c, const cloister_value *spec)
         add_defaults(c);
     for (uint64_t i = 0; (entry = c->r.value->at(list, i, NULL)) != NULL; i++)
         if (one_device(c, entry, i) < 0)
-            return -1;
-    return 0;
-}
-
-/* "1" or "*": OCI says absent or -1 for any. */
-static int number_or_star(struct ns_compile *c, const cloister_value *rule, const char *key, const char *base,
-                          int64_t max, char *ret, size_t size)
-{
-    int64_t number = -1;
-
-    if (ns_get_i64(&c->r, rule, key, base, -1, max, &number) < 0)
-        return -1;
-    if (number < 0)
-        snprintf(ret, size, "*");
-    else
-        snprintf(ret, size, "%lld", (long long)number);
-    return 0;
-}
-
-static int check_access(struct ns_compile *c, struct cloister_sv access, const char *base)
-{
-    char path[NS_PATH_MAX];
-    bool good = access.size >= 1 && access.size <= 3;
-
-    for (uint64_t i = 0; good && i < access.size; i++)
-        good = memchr("rwm", access.data[i], 3) != NULL && memchr(access.data, access.data[i], i) == NULL;
-    if (good)
-        return 0;
-    snprintf(path, sizeof(path), "%s.access", base);
-    return ns_refuse(&c->r, CLOISTER_INVALID, path, "must be a combination of r, w and m");
-}
-
-/* The v1 file takes "a" only as a whole; "any kind, some access" is a rule each for c and b. */
-static int emit_rule(struct ns_compile *c, uint32_t h, const cloister_value *rule, const char *base, char kind)
-{
-    const char *file = ns_get_bool(&c->r, rule, "allow", false) ? "devices.allow" : "devices.deny";
-    struct cloister_sv access = ns_get_string(&c->r, rule, "access");
-    char major[24], minor[24];
-
-    if (access.size == 0)
-        access = CLOISTER_SV("rwm");
-    if (check_access(c, access, base) < 0 ||
-        number_or_star(c, rule, "major", base, MAJOR_MAX, major, sizeof(major)) < 0 ||
-        number_or_star(c, rule, "minor", base, MINOR_MAX, minor, sizeof(minor)) < 0)
-        return -1;
-    if (kind == 'a' && access.size == 3 && major[0] == '*' && minor[0] == '*')
-        return ns_add_write(c, h, file, strdup("a"), base);
-    if (kind == 'a')
-        return emit_rule(c, h, rule, base, 'c') < 0 ? -1 : emit_rule(c, h, rule, base, 'b');
-    return ns_add_write(c, h, file, ns_format("%c %s:%s %.*s", kind, major, minor, (int)access.size, access.data),
-                        base);
-}
-
-static int one_rule(struct ns_compile *c, uint32_t h, const cloister_value *rule, uint64_t i)
-{
-    struct cloister_sv type = ns_get_string(&c->r, rule, "type");
-    char base[64], path[NS_PATH_MAX];
-    char kind = type.size == 0 ? 'a' : type.data[0];
-
-    snprintf(base, sizeof(base), "linux.resources.devices[%llu]", (unsigned long long)i);
-    if (type.size > 1 || memchr("abcu", kind, 4) == NULL) {
-        snprintf(path, sizeof(path), "%s.type", base);
-        return ns_refuse(&c->r, CLOISTER_INVALID, path, "must be a, b, c or u");
-    }
-    return emit_rule(c, h, rule, base, kind == 'u' ? 'c' : kind);
-}
-
-int ns_compile_device_rules(struct ns_compile *c, const cloister_value *resources)
-{
-    cloister_value *list = ns_get(&c->r, resources, "devices"), *entry;
-    uint32_t h = ns_hierarchy_find(&c->machine->hierarchies, "devices");
-
-    if (h == NS_NO_HIERARCHY)
-        return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "linux.resources.devices",
-                            "this machine has no v1 devices hierarchy, so access cannot be restricted");
-    if (ns_add_write(c, h, "devices.deny", strdup("a"), "linux.resources.devices") < 0)
-        return -1;
-    for (uint64_t i = 0; (entry = c->r.value->at(list, i, NULL)) != NULL; i++)
-        if (one_rule(c, h, entry, i) < 0)
-            return -1;
-    for (size_t i = 0; c->own_devices && i < sizeof(default_rules) / sizeof(*default_rules); i++)
-        if (ns_add_write(c, h, "devices.allow", strdup(default_rules[i]), "linux.resources.devices") < 0)
             return -1;
     return 0;
 }

@@ -52,7 +52,7 @@ static int make_groups(struct ns_create *create)
 
     if (ns_group_make(cgroups, r, NS_KEEPERS, 0) < 0 ||
         ns_group_make(cgroups, r, intent->group, NS_GROUP_NEW | leaf) < 0 ||
-        ns_group_set(cgroups, r, intent->group, create->whole.writes, create->whole.write_count) < 0)
+        ns_group_set(cgroups, intent->group, &create->whole) < 0)
         return -1;
     return has_container && intent->split
                ? ns_group_make(cgroups, r, create->sandbox->group, NS_GROUP_NEW | NS_GROUP_LEAF)
@@ -61,9 +61,7 @@ static int make_groups(struct ns_create *create)
 
 static int set_limits(struct ns_create *create)
 {
-    const struct ns_compile *c = &create->compile;
-
-    return ns_group_set(&create->base.instance->cgroups, &c->r, create->sandbox->group, c->writes, c->write_count);
+    return ns_group_set(&create->base.instance->cgroups, create->sandbox->group, &create->compile);
 }
 
 static int open_needs(struct ns_create *create)

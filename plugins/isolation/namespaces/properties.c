@@ -98,21 +98,86 @@ static const struct ns_prop memory_members[] = {
     {"limit", PROP_INTEGER, 0, NULL},
     {"reservation", PROP_INTEGER, 0, NULL},
     {"swap", PROP_INTEGER, 0, NULL},
+    PROP_REFUSED("kernel", PROP_INTEGER, "kernels take it and do nothing"),
+    PROP_REFUSED("kernelTCP", PROP_INTEGER, "kernels take it and do nothing"),
     {"swappiness", PROP_INTEGER, 0, NULL},
-    {"disableOOMKiller", PROP_BOOL, PROP_EMPTY, NULL, "a group that is out of memory and may not kill hangs"},
+    {"disableOOMKiller", PROP_BOOL, 0, NULL},
+    {"useHierarchy", PROP_BOOL, 0, NULL},
     {"checkBeforeUpdate", PROP_BOOL, 0, NULL},
     PROP_END,
 };
 static const struct ns_prop cpu_members[] = {
-    {"shares", PROP_INTEGER, 0, NULL}, {"quota", PROP_INTEGER, 0, NULL}, {"period", PROP_INTEGER, 0, NULL},
-    {"cpus", PROP_STRING, 0, NULL},    {"mems", PROP_STRING, 0, NULL},   PROP_END,
+    {"shares", PROP_INTEGER, 0, NULL},
+    {"quota", PROP_INTEGER, 0, NULL},
+    {"period", PROP_INTEGER, 0, NULL},
+    {"burst", PROP_INTEGER, 0, NULL},
+    {"realtimeRuntime", PROP_INTEGER, 0, NULL},
+    {"realtimePeriod", PROP_INTEGER, 0, NULL},
+    {"cpus", PROP_STRING, 0, NULL},
+    {"mems", PROP_STRING, 0, NULL},
+    {"idle", PROP_INTEGER, 0, NULL},
+    PROP_END,
 };
+#define PROP_NO_LEAVES PROP_REFUSED("leafWeight", PROP_INTEGER, "no kernel of today has it")
+static const struct ns_prop weight_device_members[] = {
+    {"major", PROP_INTEGER, PROP_REQUIRED, NULL},
+    {"minor", PROP_INTEGER, PROP_REQUIRED, NULL},
+    {"weight", PROP_INTEGER, PROP_REQUIRED, NULL},
+    PROP_NO_LEAVES,
+    PROP_END,
+};
+static const struct ns_prop weight_device_element = {"", PROP_OBJECT, 0, weight_device_members};
+static const struct ns_prop throttle_members[] = {
+    {"major", PROP_INTEGER, PROP_REQUIRED, NULL},
+    {"minor", PROP_INTEGER, PROP_REQUIRED, NULL},
+    {"rate", PROP_INTEGER, PROP_REQUIRED, NULL},
+    PROP_END,
+};
+static const struct ns_prop throttle_element = {"", PROP_OBJECT, 0, throttle_members};
+static const struct ns_prop block_io_members[] = {
+    {"weight", PROP_INTEGER, 0, NULL},
+    PROP_NO_LEAVES,
+    {"weightDevice", PROP_ARRAY, 0, &weight_device_element},
+    {"throttleReadBpsDevice", PROP_ARRAY, 0, &throttle_element},
+    {"throttleWriteBpsDevice", PROP_ARRAY, 0, &throttle_element},
+    {"throttleReadIOPSDevice", PROP_ARRAY, 0, &throttle_element},
+    {"throttleWriteIOPSDevice", PROP_ARRAY, 0, &throttle_element},
+    PROP_END,
+};
+static const struct ns_prop huge_page_members[] = {
+    {"pageSize", PROP_STRING, PROP_REQUIRED, NULL},
+    {"limit", PROP_INTEGER, PROP_REQUIRED, NULL},
+    PROP_END,
+};
+static const struct ns_prop huge_page_element = {"", PROP_OBJECT, 0, huge_page_members};
+static const struct ns_prop priority_members[] = {
+    {"name", PROP_STRING, PROP_REQUIRED, NULL},
+    {"priority", PROP_INTEGER, PROP_REQUIRED, NULL},
+    PROP_END,
+};
+static const struct ns_prop priority_element = {"", PROP_OBJECT, 0, priority_members};
+static const struct ns_prop network_members[] = {
+    {"classID", PROP_INTEGER, 0, NULL},
+    {"priorities", PROP_ARRAY, 0, &priority_element},
+    PROP_END,
+};
+static const struct ns_prop rdma_members[] = {
+    {"hcaHandles", PROP_INTEGER, 0, NULL},
+    {"hcaObjects", PROP_INTEGER, 0, NULL},
+    PROP_END,
+};
+static const struct ns_prop rdma_element = {"", PROP_OBJECT, 0, rdma_members};
 static const struct ns_prop pids_members[] = {{"limit", PROP_INTEGER, PROP_REQUIRED, NULL}, PROP_END};
 const struct ns_prop ns_resources_members[] = {
     {"devices", PROP_ARRAY, 0, &device_rule_element},
     {"memory", PROP_OBJECT, 0, memory_members},
     {"cpu", PROP_OBJECT, 0, cpu_members},
     {"pids", PROP_OBJECT, 0, pids_members},
+    {"blockIO", PROP_OBJECT, 0, block_io_members},
+    {"hugepageLimits", PROP_ARRAY, 0, &huge_page_element},
+    {"network", PROP_OBJECT, 0, network_members},
+    {"rdma", PROP_MAP, 0, &rdma_element},
+    {"unified", PROP_MAP, 0, &text_element},
     PROP_END,
 };
 

@@ -70,7 +70,7 @@ static void test_groups(void **state)
 {
     NS_FREE char *info = NULL, *cpus = NULL, *limit = NULL, *left = NULL;
     struct ns_write write = {
-        .file = "memory.limit_in_bytes", .value = (char[]){"100"}, .where = "linux.resources.memory.limit"};
+        .file = (char[]){"memory.limit_in_bytes"}, .value = (char[]){"100"}, .where = "linux.resources.memory.limit"};
     struct ns_hierarchies h;
     struct ns_cgroups cgroups = {&h, "/r"};
     struct cloister_error err;

@@ -68,8 +68,6 @@ static const struct parts cases[] = {
     {"process inside", "\"process\":{},", NULL, NULL, NULL, I, "process"},
     {"wrong type", "\"hostname\":1,", NULL, NULL, NULL, I, "hostname"},
     {"unknown linux", NULL, NULL, ",\"intelRdt\":{}", NULL, U, "linux.intelRdt"},
-    {"blockIO", NULL, NULL, ",\"resources\":{\"blockIO\":{}}", NULL, U, "linux.resources.blockIO"},
-    {"hugepages", NULL, NULL, ",\"resources\":{\"hugepageLimits\":[]}", NULL, U, "linux.resources.hugepageLimits"},
     {"kernel memory", NULL, NULL, ",\"resources\":{\"memory\":{\"kernel\":1}}", NULL, U,
      "linux.resources.memory.kernel"},
     {"cgroupsPath", NULL, NULL, ",\"cgroupsPath\":\"/x\"", NULL, U, "linux.cgroupsPath"},

@@ -164,7 +164,7 @@ static void test_list(void **state)
 static void test_pure_v2(void **state)
 {
     static const char *const list[] = {"=cpuset cpu io memory hugetlb pids rdma", NULL};
-    struct ns_write write = {.file = "hugetlb.2MB.max", .value = (char[]){"0"}, .where = "x"};
+    struct ns_write write = {.file = (char[]){"hugetlb.2MB.max"}, .value = (char[]){"0"}, .where = "x"};
     struct ns_hierarchies h;
     struct ns_cgroups cgroups = {&h, "/r"};
     struct cloister_error err;

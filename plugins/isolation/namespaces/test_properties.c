@@ -7,6 +7,11 @@
 
 #include "properties.h"
 
+/* A machine with every controller. */
+static const char all_there_is[] =
+    NS_TEST_MOUNTINFO("/sys/fs/cgroup") "42 31 0:40 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n"
+                                        "43 31 0:41 / /sys/fs/cgroup/net rw - cgroup cgroup rw,net_cls,net_prio\n";
+
 static struct ns_machine machine;
 static const char *folder;
 
@@ -199,8 +204,13 @@ int main(int argc, char **argv)
         print_list(stdout);
         return 0;
     }
-    if (ns_hierarchies_parse(NS_TEST_MOUNTINFO("/sys/fs/cgroup"), &machine.hierarchies) < 0)
+    if (ns_hierarchies_parse(all_there_is, &machine.hierarchies) < 0)
         return 1;
+    machine.hierarchies.list[ns_hierarchy_find(&machine.hierarchies, "")].controllers = strdup("hugetlb,rdma");
+    machine.huge_count = 1;
+    snprintf(machine.huge_pages[0], sizeof(machine.huge_pages[0]), "2MB");
+    machine.io_weight = "blkio.bfq.weight";
+    machine.io_weight_device = "blkio.bfq.weight_device";
     machine.bounding = ~0ull;
     rc = cmocka_run_group_tests(tests, NULL, NULL);
     ns_hierarchies_clear(&machine.hierarchies);
