@@ -8,6 +8,7 @@
 
 #include "core/engine/recover.h"
 #include "core/engine/unknown.h"
+#include "core/engine/update.h"
 #include "core/error/error.h"
 #include "core/log/log.h"
 #include "core/util/time.h"
@@ -128,8 +129,10 @@ static bool take_states(struct cl_sandbox *sandbox, const struct cloister_invent
         struct cl_container *container = CL_CONTAINER(node, struct cl_container, node);
         const struct cloister_inventory_container *from = listed_container(inventory, container);
         bool lives = from && (from->state == CLOISTER_CONTAINER_CREATED || from->state == CLOISTER_CONTAINER_RUNNING);
-        if (!lives)
+        if (!lives) {
+            (void)cl_limits_set(&container->limits.wanted, cl_sv(NULL, 0));
             continue;
+        }
         changed |= container->state != from->state;
         container->state = from->state;
         container->frozen = from->frozen != 0;
@@ -246,7 +249,10 @@ static void on_adopted(void *ctx, const struct cloister_error *err, const void *
         cl_recovered_finish(operation);
         return;
     }
-    cl_recovered_ask(operation);
+    if (inventory->fate == CLOISTER_FATE_ALIVE)
+        cl_update_again(operation);
+    else
+        cl_recovered_ask(operation);
 }
 
 void cl_adopt_begin(struct cl_operation *operation)

@@ -33,6 +33,7 @@ const struct cloister_engine_api cl_engine_api = {
     .stdin_close = cl_api_stdin_close,
     .freeze = cl_api_freeze,
     .thaw = cl_api_thaw,
+    .update = cl_api_update,
     .label_put = cl_api_label_put,
     .record_put = cl_api_record_put,
     .describe = cl_api_describe,

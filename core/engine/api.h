@@ -25,6 +25,7 @@ CL_API_OPERATION(stdin);           /* stdin.c */
 CL_API_OPERATION(stdin_close);     /* stdin.c */
 CL_API_OPERATION(freeze);          /* freeze.c */
 CL_API_OPERATION(thaw);            /* freeze.c */
+CL_API_OPERATION(update);          /* update.c */
 CL_API_OPERATION(label_put);       /* label.c */
 CL_API_OPERATION(record_put);      /* record_put.c */
 CL_API_OPERATION(describe);        /* release.c */

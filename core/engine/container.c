@@ -31,6 +31,7 @@ int cl_container_new(struct cl_sandbox *sandbox, struct cloister_sv cid, struct 
 void cl_container_free(struct cl_container *container)
 {
     cl_list_remove(&container->node);
+    cl_limits_free(&container->limits);
     free(container->cid);
     free(container->rootfs);
     free(container);

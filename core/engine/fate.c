@@ -141,6 +141,7 @@ static void sandbox_down(struct cl_sandbox *sandbox, uint32_t cause)
         return;
     sandbox->down = true;
     sandbox->frozen = false;
+    (void)cl_limits_set(&sandbox->limits.wanted, cl_sv(NULL, 0));
     sandbox->cause = cause;
     bool destroying = sandbox->state == CLOISTER_SANDBOX_DESTROYING;
     struct cl_runfile file = cl_runfile_of_sandbox(sandbox);
@@ -180,6 +181,7 @@ static void container_down(struct cl_container *container, uint32_t cause)
         drain(container->init);
     container->state = CLOISTER_CONTAINER_STOPPED;
     container->ending = container->frozen = false;
+    (void)cl_limits_set(&container->limits.wanted, cl_sv(NULL, 0));
     struct cloister_event event = event_of(sandbox, CLOISTER_EVENT_CONTAINER_DOWN, container);
     event.process = container->init_number;
     event.status = container->status;

@@ -89,6 +89,7 @@ struct cl_operation {
         struct cloister_iso_attach_policy_args policy;
         struct cloister_iso_stdin_args stdio;
         struct cloister_iso_freeze_args freeze;
+        struct cloister_iso_update_args update;
     } iso;
     struct cloister_container_kill_args own_kill; /* of the engine's own kills */
     struct cloister_signal_args own_signal;

@@ -79,6 +79,20 @@ static int add_json(struct cl_records *records, const char *kind, const char *of
     return arena->failed ? -ENOMEM : add(records, kept, data);
 }
 
+/* As a value, so that a record is one document; one that is not there has no member. */
+static int set_limits_text(cloister_value *object, const char *key, struct cloister_sv text)
+{
+    cloister_value *value = NULL;
+    int r = text.size ? cl_value_parse(text, NULL, &value, NULL, NULL) : 0;
+    return r || !text.size ? r : set(object, key, value);
+}
+
+static int set_limits(cloister_value *object, const struct cl_limits *limits)
+{
+    int r = set_limits_text(object, "limits", limits->in_force);
+    return r ? r : set_limits_text(object, "limits_wanted", limits->wanted);
+}
+
 static int add_sandbox(const struct cl_sandbox *sandbox, struct cl_records *records)
 {
     CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
@@ -97,6 +111,7 @@ static int add_sandbox(const struct cl_sandbox *sandbox, struct cl_records *reco
     r = r ? r : set(object, "provisional", cl_value_new_bool(sandbox->uncommitted && !sandbox->committing));
     r = r ? r : set(object, "created_real_ns", cl_value_new_u64(sandbox->created_real_ns));
     r = r ? r : set(object, "created_boot_ns", cl_value_new_u64(sandbox->created_boot_ns));
+    r = r ? r : set_limits(object, &sandbox->limits);
     return r ? r : add_json(records, "sandbox", "", cl_steal_ptr(&object));
 }
 
@@ -136,6 +151,7 @@ static int add_container(const struct cl_container *container, struct cl_records
     r = r ? r : set(object, "init", cl_value_new_u64(container->init_number));
     r = r ? r : set(object, "started_real_ns", cl_value_new_u64(container->started_real_ns));
     r = r ? r : set(object, "status", status_value(&container->status));
+    r = r ? r : set_limits(object, &container->limits);
     return r ? r : add_json(records, "c:", container->cid, cl_steal_ptr(&object));
 }
 

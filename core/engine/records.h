@@ -52,6 +52,8 @@ struct cloister_sv cl_records_plan(const struct cloister_store_result *set);
 void cl_record_head_free(struct cl_record_head *head);
 /* Labels, containers and the service's record into a sandbox that has none yet. As above. */
 int cl_records_restore(const struct cloister_store_result *set, struct cl_sandbox *sandbox, struct cloister_error *err);
+/* What a record of a sandbox or a container has of limits; ended: nothing is wanted of it any more. As above. */
+int cl_records_limits(const cloister_value *document, bool ended, struct cl_limits *ret, struct cloister_error *err);
 /* The containers as isolation wants to know them, in the arena. As above. */
 int cl_records_containers(const struct cloister_store_result *set, const struct cl_sandbox *sandbox,
                           struct cl_arena *arena, const struct cloister_iso_container **ret,

@@ -222,6 +222,28 @@ static bool read_container(const cloister_value *document, struct cl_container *
     return whole;
 }
 
+/* Absent in records of before SDK 0.3, and where nothing was changed. */
+static int read_limits_text(const cloister_value *document, const char *key, struct cloister_sv *ret,
+                            struct cloister_error *err)
+{
+    const cloister_value *value = cl_value_get_cstr(document, key);
+    char CL_FREE *text = NULL;
+    size_t size = 0;
+    int r = value ? cl_value_print(value, false, &text, &size) : 0;
+    if (r < 0 || !value)
+        return r < 0 ? -ENOMEM : 0;
+    r = cl_limits_check(cl_sv(text, size), NULL);
+    if (r < 0 && r != -ENOMEM)
+        return corrupt(err, "it has limits that nobody can have set");
+    return r ? r : cl_limits_set(ret, cl_sv(text, size));
+}
+
+int cl_records_limits(const cloister_value *document, bool ended, struct cl_limits *ret, struct cloister_error *err)
+{
+    int r = read_limits_text(document, "limits", &ret->in_force, err);
+    return r || ended ? r : read_limits_text(document, "limits_wanted", &ret->wanted, err);
+}
+
 static int parse_spec(const struct cloister_store_result *set, const char *cid, cloister_value **ret,
                       struct cloister_error *err)
 {
@@ -250,6 +272,11 @@ static int restore_container(const struct cloister_store_result *set, struct cl_
         return r;
     if (!read_text(spec, "rootfs", &rootfs) || !read_container(document, container)) {
         r = corrupt(err, "it lacks a member, or has one that makes no sense");
+        cl_error_wrap(err, "record 'c:%s'", container->cid);
+        return r;
+    }
+    r = cl_records_limits(document, container->state == CLOISTER_CONTAINER_STOPPED, &container->limits, err);
+    if (r < 0) {
         cl_error_wrap(err, "record 'c:%s'", container->cid);
         return r;
     }

@@ -79,7 +79,8 @@ static int fill(struct cl_row *row, struct cl_sandbox *sandbox, const struct cl_
     sandbox->state = head->state;
     sandbox->down = head->state == CLOISTER_SANDBOX_OFF;
     row->way = choose(row, sandbox, head);
-    int r = arena->failed ? -ENOMEM : cl_records_restore(set, sandbox, err);
+    int r = arena->failed ? -ENOMEM : cl_records_limits(head->document, sandbox->down, &sandbox->limits, err);
+    r = r ? r : cl_records_restore(set, sandbox, err);
     bool ends = row->way == CL_ROW_FINISH || row->way == CL_ROW_UNDO;
     sandbox->recovering = !ends;
     sandbox->made = head->made || ends; /* a half-made one may have got further than its record */

@@ -133,6 +133,7 @@ void cl_sandbox_unref(struct cl_sandbox *sandbox)
         cl_container_free(CL_CONTAINER(node, struct cl_container, node));
     cl_map_free(&sandbox->by_number);
     cl_labels_free(sandbox);
+    cl_limits_free(&sandbox->limits);
     free((void *)(uintptr_t)sandbox->svc.data);
     cl_arena_free(&sandbox->arena);
     free(sandbox->run_dir);

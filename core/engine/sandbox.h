@@ -4,6 +4,7 @@
 #define CL_CORE_ENGINE_SANDBOX_H
 
 #include "core/engine/journal.h"
+#include "core/engine/limits.h"
 #include "core/engine/room.h"
 #include "core/util/base32.h"
 
@@ -74,8 +75,9 @@ struct cl_container {
     char *rootfs;
     uint32_t state; /* enum cloister_container_state */
     uint32_t incarnation;
-    bool stopping;           /* a stop is under way: a later daemon finishes it */
-    bool frozen;             /* by itself; it stands still also when the sandbox is (freeze.h) */
+    bool stopping; /* a stop is under way: a later daemon finishes it */
+    bool frozen;   /* by itself; it stands still also when the sandbox is (freeze.h) */
+    struct cl_limits limits;
     struct cl_process *init; /* NULL once released */
     cloister_process init_number;
     struct cloister_status status; /* init's */
@@ -135,7 +137,8 @@ struct cl_sandbox {
     bool recovering;  /* a former daemon's: it is not clear yet what became of it */
     bool no_contact;  /* it lives, or may live, and does not answer */
     bool frozen;      /* as a whole (freeze.h) */
-    bool unknown;     /* its record does not explain it: to be shown and left alone (unknown.h) */
+    struct cl_limits limits;
+    bool unknown; /* its record does not explain it: to be shown and left alone (unknown.h) */
     struct cl_list notices;
     struct cl_notice lost;
     struct cl_journal journal;

@@ -223,6 +223,23 @@ cloister_op ask_thaw(struct world *world, const char *id, const char *container)
     ASK("thaw", cl_engine_api.thaw, &args);
 }
 
+cloister_op ask_update_with(struct world *world, const struct cloister_update_args *args)
+{
+    ASK("update", cl_engine_api.update, args);
+}
+
+cloister_op ask_update(struct world *world, const char *id, const char *container, const char *resources,
+                       uint64_t deadline)
+{
+    struct cloister_update_args args = {CLOISTER_INIT(struct cloister_update_args),
+                                        .scope = container ? CLOISTER_SCOPE_CONTAINER : CLOISTER_SCOPE_SANDBOX,
+                                        .sandbox = cl_sv_cstr(id),
+                                        .container = cl_sv_cstr(container),
+                                        .resources = cl_sv_cstr(resources),
+                                        .deadline = deadline};
+    return ask_update_with(world, &args);
+}
+
 cloister_op ask_release(struct world *world, const char *id, cloister_process process)
 {
     struct cloister_release_args args = {CLOISTER_INIT(struct cloister_release_args), .sandbox = cl_sv_cstr(id),

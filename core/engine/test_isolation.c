@@ -164,6 +164,9 @@ static void perform(struct fake_call *call, struct cloister_result *result)
             end_matching(world, id, 0, true, world->pending_kill);
             world->pending_kill = 0;
         }
+    } else if (call->slot == SLOT_UPDATE) {
+        const struct cloister_iso_update_args *args = call->args;
+        result->json = world->limits_told ? cl_sv_cstr(world->limits_told) : args->update->resources;
     } else if (call->slot == SLOT_DESCRIBE) {
         result->json = CLOISTER_SV("{\"fake\":true}");
     } else if (call->slot == SLOT_ATTACH || call->slot == SLOT_STDIN) {
@@ -268,6 +271,7 @@ ISO_SLOT(sweep, cloister_iso_sweep_args, SLOT_SWEEP)
 ISO_SLOT(adopt, cloister_iso_adopt_args, SLOT_ADOPT)
 ISO_SLOT(freeze, cloister_iso_freeze_args, SLOT_FREEZE)
 ISO_SLOT(thaw, cloister_iso_freeze_args, SLOT_THAW)
+ISO_SLOT(update, cloister_iso_update_args, SLOT_UPDATE)
 
 #define ISO_SLOT_OF_PROCESS(name, type, slot, member)                               \
     static void iso_##name(void *instance, const struct type *args, cloister_op op) \
@@ -361,6 +365,7 @@ const struct cloister_isolation fake_isolation = {CLOISTER_INIT(struct cloister_
                                                   .stdin_close = iso_close,
                                                   .freeze = iso_freeze,
                                                   .thaw = iso_thaw,
+                                                  .update = iso_update,
                                                   .cancel = iso_cancel,
                                                   .detach = iso_detach,
                                                   .hold = iso_hold};

@@ -157,6 +157,8 @@ static void test_parts(void **state)
         container->stopping = was == CLOISTER_CONTAINER_RUNNING;
         container->status = status;
         container->started_real_ns = UINT64_MAX - was;
+        assert_int_equal(cl_limits_set(&container->limits.in_force, CLOISTER_SV("{\"cpu\":{\"shares\":1.50}}")), 0);
+        assert_int_equal(cl_limits_set(&container->limits.wanted, CLOISTER_SV("{}")), 0);
         struct restored to = restore(world, sandbox);
         const struct cl_container *copy =
             CL_CONTAINER(cl_list_first(&to.sandbox->containers), struct cl_container, node);
@@ -167,6 +169,8 @@ static void test_parts(void **state)
         assert_true(copy->started_real_ns == UINT64_MAX - was);
         assert_int_equal(copy->init_number, container->init_number);
         assert_string_equal(copy->rootfs, "/srv");
+        assert_true(cl_sv_is(copy->limits.in_force, "{\"cpu\":{\"shares\":1.50}}"));
+        assert_true(cl_sv_is(copy->limits.wanted, was == CLOISTER_CONTAINER_STOPPED ? "" : "{}"));
         assert_int_equal(to.sandbox->label_count, 2); /* the secret one is in the run file */
         assert_true(cl_sv_is(cl_label_find(to.sandbox, CLOISTER_SV("key"))->value, "va\"lue"));
         assert_int_equal(cl_label_find(to.sandbox, CLOISTER_SV("empty"))->value.size, 0);
@@ -180,6 +184,83 @@ static void test_parts(void **state)
         restored_free(&to);
     }
     container->state = CLOISTER_CONTAINER_RUNNING;
+}
+
+#define OLD_CONTAINER                                                                               \
+    "{\"schema\":1,\"cid\":\"main\",\"goal\":1,\"state\":3,\"incarnation\":1,\"init\":30064771073," \
+    "\"started_real_ns\":1795627921574685241,\"status\":{\"kind\":0,\"value\":0,\"flags\":0,\"real_ns\":0}"
+
+/* As the version before 0.3 wrote them, members of later ones put behind. 0, or what is wrong with them. */
+static uint32_t read_old(struct cl_sandbox *into, const char *of_sandbox, const char *of_container,
+                         struct cl_limits *ret_limits)
+{
+    char sandbox[1024], container[1024];
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct cl_record_head head;
+    snprintf(
+        sandbox, sizeof(sandbox),
+        "{\"schema\":1,\"id\":\"fte4m5fv7pgewe3s\",\"service\":\"control\",\"name\":\"web\",\"isolation\":\"main\","
+        "\"cookie\":2748,\"boot_id\":\"boot\",\"goal\":1,\"state\":\"up\",\"cause\":0,\"made\":true,"
+        "\"provisional\":false,\"created_real_ns\":1795627921574420738,\"created_boot_ns\":29860781475291%s}",
+        of_sandbox);
+    snprintf(container, sizeof(container), OLD_CONTAINER "%s}", of_container);
+    struct cloister_record items[] = {
+        {.kind = CLOISTER_SV("sandbox"), .data = cl_sv_cstr(sandbox)},
+        {.kind = CLOISTER_SV("iso"), .data = CLOISTER_SV("plan")},
+        {.kind = CLOISTER_SV("c:main"), .data = cl_sv_cstr(container)},
+        {.kind = CLOISTER_SV("spec:main"),
+         .data = CLOISTER_SV("{\"schema\":1,\"spec\":{\"ociVersion\":\"1.1.0\"},\"rootfs\":\"/srv/root\","
+                             "\"rootfs_flags\":0,\"init\":1,\"no_new_privs\":false}")},
+    };
+    const struct cloister_store_result set = {CLOISTER_INIT(struct cloister_store_result), .records = items,
+                                              .record_count = CL_COUNT(items), .record_size = sizeof(items[0])};
+    assert_int_equal(cl_records_read(&set, &head, NULL), 0);
+    int r = cl_records_limits(head.document, false, ret_limits, &err);
+    r = r ? r : cl_records_restore(&set, into, &err);
+    cl_record_head_free(&head);
+    return r < 0 ? err.code : 0;
+}
+
+static void test_of_former_versions(void **state)
+{
+    static const struct {
+        const char *what, *of_sandbox, *of_container;
+        const char *limits, *wanted;
+        uint32_t code;
+    } versions[] = {
+        {"0.2", "", "", "", "", 0},
+        {"of later members", ",\"x\":[1]", ",\"y\":null", "", "", 0},
+        {"limits", ",\"limits\":{\"a\":1}", ",\"limits\":{\"b\":2}", "{\"b\":2}", "", 0},
+        {"wanted", ",\"limits_wanted\":{}", ",\"limits_wanted\":{\"c\":3}", "", "{\"c\":3}", 0},
+        {"a number", "", ",\"limits\":7", "", "", CLOISTER_CORRUPT},
+        {"a list is wanted", "", ",\"limits_wanted\":[]", "", "", CLOISTER_CORRUPT},
+        {"a text, of the sandbox", ",\"limits\":\"{}\"", "", "", "", CLOISTER_CORRUPT},
+        {"nothing, of the sandbox", ",\"limits_wanted\":null", "", "", "", CLOISTER_CORRUPT},
+    };
+    struct world *world = *state;
+    const struct cl_sandbox *like = sandbox_of(world, running(world, "web"));
+    for (size_t i = 0; i < CL_COUNT(versions); i++) {
+        struct cl_sandbox *sandbox;
+        struct cl_limits limits = {{NULL, 0}, {NULL, 0}};
+        print_message("  %s\n", versions[i].what);
+        assert_int_equal(cl_sandbox_restore(like->service, like->backend, CLOISTER_SV("bbbbbbbbbbbbbbbb"),
+                                            CLOISTER_SV("copy"), &sandbox),
+                         0);
+        assert_int_equal(read_old(sandbox, versions[i].of_sandbox, versions[i].of_container, &limits),
+                         versions[i].code);
+        if (!versions[i].code) {
+            const struct cl_container *container =
+                CL_CONTAINER(cl_list_first(&sandbox->containers), struct cl_container, node);
+            assert_int_equal(container->state, CLOISTER_CONTAINER_RUNNING);
+            assert_string_equal(container->rootfs, "/srv/root");
+            assert_true(cl_sv_is(container->limits.in_force, versions[i].limits));
+            assert_true(cl_sv_is(container->limits.wanted, versions[i].wanted));
+            assert_true(cl_sv_is(limits.in_force, i == 2 ? "{\"a\":1}" : ""));
+            assert_true(cl_sv_is(limits.wanted, i == 3 ? "{}" : ""));
+        }
+        cl_limits_free(&limits);
+        cl_sandbox_forget(sandbox);
+    }
 }
 
 /* What create writes of a spec. */
@@ -245,6 +326,6 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {CASE(test_sandbox), CASE(test_parts), CASE(test_spec),
-                                       cmocka_unit_test(test_words)};
+                                       CASE(test_of_former_versions), cmocka_unit_test(test_words)};
     return cmocka_run_group_tests_name("core/engine records", tests, NULL, NULL);
 }

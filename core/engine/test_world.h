@@ -40,6 +40,7 @@ enum slot {
     SLOT_ADOPT,
     SLOT_FREEZE,
     SLOT_THAW,
+    SLOT_UPDATE,
     SLOT_COUNT
 };
 
@@ -106,7 +107,7 @@ struct fake_text {
 
 struct fake_set {
     char id[64];
-    char sandbox_record[1024]; /* in front of the one in texts: a test may change it */
+    char sandbox_record[4096]; /* in front of the one in texts: a test may change it */
     struct fake_text texts[8];
     char summary[300];
     uint32_t health;
@@ -148,6 +149,7 @@ struct world {
     struct fake_frozen frozen[8];
     bool v1; /* a kill of what is frozen takes effect when it is thawed */
     uint32_t pending_kill;
+    const char *limits_told; /* by an update; NULL: what was asked for */
     /* store */
     struct fake_set sets[1100];
     unsigned gets, gets_held;
@@ -261,6 +263,10 @@ cloister_op ask_label(struct world *world, const char *id, const char *key, cons
 cloister_op ask_record(struct world *world, const char *id, uint32_t where, struct cloister_sv data);
 cloister_op ask_freeze(struct world *world, const char *id, const char *container, uint64_t deadline);
 cloister_op ask_thaw(struct world *world, const char *id, const char *container);
+/* container NULL: of the sandbox. */
+cloister_op ask_update(struct world *world, const char *id, const char *container, const char *resources,
+                       uint64_t deadline);
+cloister_op ask_update_with(struct world *world, const struct cloister_update_args *args);
 cloister_op ask_release(struct world *world, const char *id, cloister_process process);
 void on_done(void *ctx, cloister_op op, const struct cloister_error *error, const struct cloister_result *result);
 /* Tells which completions a word is for. */

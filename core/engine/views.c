@@ -42,6 +42,7 @@ struct cloister_sandbox_info cl_view_sandbox(const struct cl_sandbox *sandbox)
         .created_boot_ns = sandbox->created_boot_ns,
         .process_count = sandbox->by_number.size,
         .failure = sandbox->failure,
+        .limits = sandbox->limits.in_force,
     };
     CL_LIST_FOREACH(node, &sandbox->containers)
     info.container_count++;
@@ -142,6 +143,7 @@ int32_t cl_view_containers(const struct cloister_host *host, struct cloister_sv 
             .rootfs = cl_sv_cstr(container->rootfs),
             .started_real_ns = container->started_real_ns,
             .frozen = cl_frozen(sandbox, container),
+            .limits = container->limits.in_force,
         };
         fn(ctx, &info);
     }

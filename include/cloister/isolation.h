@@ -158,7 +158,8 @@ struct cloister_iso_resize_args {
     const struct cloister_resize_args *resize; /* process is set */
 };
 
-/* freeze and thaw */
+/* freeze and thaw. A success says that all of it stands still, or that it runs: a container of a frozen sandbox does
+ * not, unless its group is the sandbox's own. */
 struct cloister_iso_freeze_args {
     uint32_t struct_size;
     uint32_t reserved;
@@ -245,7 +246,7 @@ struct cloister_inventory_container { /* stands in arrays */
     cloister_process init;
     uint32_t state; /* enum cloister_container_state */
     int32_t pid;
-    uint32_t frozen; /* since 0.3 */
+    uint32_t frozen; /* by itself; or with the sandbox, if its group is the sandbox's own. Since 0.3 */
     uint32_t reserved32;
     uint64_t reserved[1];
 };

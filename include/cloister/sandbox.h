@@ -348,7 +348,8 @@ struct cloister_freeze_args {
     uint64_t deadline;
 };
 
-/* What freeze stopped runs again. Idempotent; of the same object that was frozen. Since 0.3. */
+/* What freeze stopped runs again. Idempotent; of the same object that was frozen: a container of a frozen sandbox is
+ * FROZEN until the sandbox is thawed, and that lets containers frozen by themselves run, too. Since 0.3. */
 struct cloister_thaw_args {
     uint32_t struct_size;
     uint32_t reserved;
@@ -366,7 +367,8 @@ enum cloister_scope {
 
 /*
  * Changes limits, also while frozen; what `resources` does not name stays. Result: json, an OCI linux.resources object
- * of all values in force. BUSY: below what is in use now. A failed update leaves the old values. Since 0.3.
+ * of all values in force. BUSY: below what is in use now. A failed update leaves the old values. TOO_BIG: `resources`
+ * or all values in force have more than 2 KiB of text. Since 0.3.
  */
 struct cloister_update_args {
     uint32_t struct_size;
@@ -490,6 +492,7 @@ struct cloister_sandbox_info {
     uint64_t container_count;
     uint64_t process_count;        /* unreleased ones */
     struct cloister_error failure; /* why a destroy is still at it or a start failed; code 0 = none */
+    struct cloister_sv limits;     /* as a container's, of it as a whole. Since 0.3 */
 };
 
 struct cloister_container_info {
