@@ -15,7 +15,10 @@ struct ns_filter {
 };
 
 struct ns_filters {
+    pthread_mutex_t
+        building; /* held while compiling, so that who wants the same program at the same time waits for it */
     pthread_mutex_t lock;
+    uint64_t compiled;
     struct ns_filter *slot[SLOTS];
     uint64_t used[SLOTS]; /* when, in look-ups */
     uint64_t clock;
@@ -35,8 +38,10 @@ struct ns_filters *ns_filters_new(void)
 {
     struct ns_filters *filters = calloc(1, sizeof(*filters));
 
-    if (filters)
-        pthread_mutex_init(&filters->lock, NULL);
+    if (filters == NULL)
+        return NULL;
+    pthread_mutex_init(&filters->lock, NULL);
+    pthread_mutex_init(&filters->building, NULL);
     return filters;
 }
 
@@ -47,6 +52,7 @@ void ns_filters_free(struct ns_filters *filters)
     for (uint32_t i = 0; i < SLOTS; i++)
         ns_filter_unref(filters->slot[i]);
     pthread_mutex_destroy(&filters->lock);
+    pthread_mutex_destroy(&filters->building);
     free(filters);
 }
 
@@ -99,6 +105,7 @@ static void keep(struct ns_filters *filters, struct ns_filter *filter)
     ns_filter_unref(filters->slot[oldest]);
     filters->slot[oldest] = ns_filter_ref(filter);
     filters->used[oldest] = ++filters->clock;
+    filters->compiled++;
     pthread_mutex_unlock(&filters->lock);
 }
 
@@ -114,26 +121,51 @@ static int build(const struct ns_reader *r, const char *text, struct ns_seccomp_
     return rc;
 }
 
+uint64_t ns_filters_compiled(struct ns_filters *filters)
+{
+    uint64_t count;
+
+    pthread_mutex_lock(&filters->lock);
+    count = filters->compiled;
+    pthread_mutex_unlock(&filters->lock);
+    return count;
+}
+
+static struct ns_filter *compile(struct ns_filters *filters, const struct ns_reader *r, const char *text, uint64_t sum)
+{
+    struct ns_filter *filter = calloc(1, sizeof(*filter));
+
+    if (filter)
+        filter->text = strdup(text);
+    if (filter == NULL || filter->text == NULL) {
+        free(filter);
+        ns_no_memory(r);
+        return NULL;
+    }
+    atomic_init(&filter->refs, 1);
+    filter->digest = sum;
+    if (build(r, text, &filter->program) < 0) {
+        ns_filter_unref(filter);
+        return NULL;
+    }
+    keep(filters, filter);
+    return filter;
+}
+
 int ns_filters_get(struct ns_filters *filters, const struct ns_reader *r, const char *text, struct ns_filter **ret)
 {
     uint64_t sum = digest(text);
     struct ns_filter *filter = look_up(filters, sum, text);
 
     if (filter == NULL) {
-        filter = calloc(1, sizeof(*filter));
+        pthread_mutex_lock(&filters->building);
+        filter = look_up(filters, sum, text);
         if (filter == NULL)
-            return ns_no_memory(r);
-        atomic_init(&filter->refs, 1);
-        filter->digest = sum;
-        filter->text = strdup(text);
-        if (filter->text == NULL || build(r, text, &filter->program) < 0) {
-            bool memory = filter->text == NULL;
-
-            ns_filter_unref(filter);
-            return memory ? ns_no_memory(r) : -1;
-        }
-        keep(filters, filter);
+            filter = compile(filters, r, text, sum);
+        pthread_mutex_unlock(&filters->building);
     }
+    if (filter == NULL)
+        return -1;
     *ret = filter;
     return 0;
 }

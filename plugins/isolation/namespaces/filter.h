@@ -18,6 +18,9 @@ void ns_filters_free(struct ns_filters *filters);
 /* [worker] The program of this JSON text (compact, checked); one reference for the caller. 0 or -1. */
 int ns_filters_get(struct ns_filters *filters, const struct ns_reader *r, const char *text, struct ns_filter **ret);
 
+/* How often a program was compiled. */
+uint64_t ns_filters_compiled(struct ns_filters *filters);
+
 struct ns_filter *ns_filter_ref(struct ns_filter *filter);
 void ns_filter_unref(struct ns_filter *filter); /* NULL tolerated */
 const struct ns_seccomp_program *ns_filter_program(const struct ns_filter *filter);

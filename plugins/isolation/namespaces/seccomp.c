@@ -12,32 +12,39 @@
 
 #include "compile.h"
 
-#define ERRNO_MAX 4095u
+#define ERRNO_MAX 4094u /* of libseccomp: one less than the kernel's */
 #define BODY_MAX 4000u  /* the kernel's 4,096 less the prefix */
 #define NAMES_MAX 4096u /* in all rules together */
 
+/* An errno for an action that gives none would be ignored: the OCI's text wants an error. */
+static int action(const struct ns_reader *r, const cloister_value *object, const char *base, const char *word_key,
+                  const char *errno_key, uint32_t *ret)
+{
+    struct cloister_sv word = ns_get_string(r, object, word_key);
+    char path[NS_PATH_MAX + 24];
+    uint64_t errno_value = EPERM;
+    int given = ns_get_u64(r, object, errno_key, base, ERRNO_MAX, &errno_value);
+
+    if (given < 0)
+        return -1;
+    if (!ns_seccomp_action(word, (uint32_t)errno_value, ret)) {
+        snprintf(path, sizeof(path), "%s.%s", base, word_key);
+        return ns_refuse(r, CLOISTER_UNSUPPORTED, path, "is not an action that is supported");
+    }
+    if (!given || ns_equal(word, "SCMP_ACT_ERRNO") || ns_equal(word, "SCMP_ACT_TRACE"))
+        return 0;
+    snprintf(path, sizeof(path), "%s.%s", base, errno_key);
+    return ns_refuse_at(r, CLOISTER_INVALID, path, "the action '%.*s' gives no errno", (int)word.size, word.data);
+}
+
 static int default_action(const struct ns_reader *r, const cloister_value *doc, uint32_t *ret)
 {
-    uint64_t errno_value = EPERM;
-
-    if (ns_get_u64(r, doc, "defaultErrnoRet", "linux.seccomp", ERRNO_MAX, &errno_value) < 0)
-        return -1;
-    if (ns_seccomp_action(ns_get_string(r, doc, "defaultAction"), (uint32_t)errno_value, ret))
-        return 0;
-    return ns_refuse(r, CLOISTER_UNSUPPORTED, "linux.seccomp.defaultAction", "is not an action that is supported");
+    return action(r, doc, "linux.seccomp", "defaultAction", "defaultErrnoRet", ret);
 }
 
 static int rule_action(const struct ns_reader *r, const cloister_value *rule, const char *base, uint32_t *ret)
 {
-    uint64_t errno_value = EPERM;
-    char path[NS_PATH_MAX + 8];
-
-    if (ns_get_u64(r, rule, "errnoRet", base, ERRNO_MAX, &errno_value) < 0)
-        return -1;
-    if (ns_seccomp_action(ns_get_string(r, rule, "action"), (uint32_t)errno_value, ret))
-        return 0;
-    snprintf(path, sizeof(path), "%s.action", base);
-    return ns_refuse(r, CLOISTER_UNSUPPORTED, path, "is not an action that is supported");
+    return action(r, rule, base, "action", "errnoRet", ret);
 }
 
 static int read_arg(const struct ns_reader *r, const cloister_value *arg, const char *base, struct scmp_arg_cmp *ret)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -228,6 +229,146 @@ static void test_cache(void **state)
     ns_filter_unref(other);
 }
 
+static void *get_one(void *filters)
+{
+    return build(filters, "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":[\"read\"],"
+                          "\"action\":\"SCMP_ACT_ALLOW\"}]}");
+}
+
+/* However many want it, and at the same time. */
+static void test_compiled_once(void **state)
+{
+    struct ns_filters *filters = ns_filters_new();
+    pthread_t threads[8];
+    void *filter[8];
+
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, get_one, filters), 0);
+    for (int i = 0; i < 8; i++)
+        pthread_join(threads[i], &filter[i]);
+    assert_int_equal(ns_filters_compiled(filters), 1);
+    for (int i = 0; i < 8; i++) {
+        assert_ptr_equal(filter[i], filter[0]);
+        ns_filter_unref(filter[i]);
+    }
+    ns_filters_free(filters);
+}
+
+static void test_actions(void **state)
+{
+    static const struct {
+        const char *word;
+        const char *errno_ret; /* member or "" */
+        uint32_t action;       /* 1 = refused */
+    } actions[] = {
+        {"SCMP_ACT_KILL", "", SECCOMP_RET_KILL_THREAD},
+        {"SCMP_ACT_KILL_THREAD", "", SECCOMP_RET_KILL_THREAD},
+        {"SCMP_ACT_KILL_PROCESS", "", SECCOMP_RET_KILL_PROCESS},
+        {"SCMP_ACT_TRAP", "", SECCOMP_RET_TRAP},
+        {"SCMP_ACT_ERRNO", "", ERR(EPERM)},
+        {"SCMP_ACT_ERRNO", ",\"errnoRet\":0", ERR(0)},
+        {"SCMP_ACT_ERRNO", ",\"errnoRet\":4094", ERR(4094)},
+        {"SCMP_ACT_ERRNO", ",\"errnoRet\":4095", 1},
+        {"SCMP_ACT_TRACE", "", SECCOMP_RET_TRACE | EPERM},
+        {"SCMP_ACT_TRACE", ",\"errnoRet\":7", SECCOMP_RET_TRACE | 7},
+        {"SCMP_ACT_LOG", "", SECCOMP_RET_LOG},
+        {"SCMP_ACT_LOG", ",\"errnoRet\":7", 1}, /* the OCI's text: an error */
+        {"SCMP_ACT_KILL", ",\"errnoRet\":7", 1},
+        {"SCMP_ACT_NOTIFY", "", 1},
+        {"SCMP_ACT_FROB", "", 1},
+    };
+
+    for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
+        NS_FREE char *text = ns_format("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],"
+                                       "\"action\":\"%s\"%s}]}",
+                                       actions[i].word, actions[i].errno_ret);
+        struct seccomp_data data = {.arch = seccomp_arch_native(), .nr = SYS_read};
+        struct cloister_error err;
+        struct ns_reader r = ns_test_reader(&err);
+        struct ns_seccomp_program program;
+        cloister_value *doc;
+        int rc;
+
+        assert_int_equal(ns_parse(&r, ns_view(text), "text", &doc), 0);
+        rc = ns_seccomp_check(&r, doc);
+        if ((rc < 0) != (actions[i].action == 1))
+            fail_msg("%s%s: %s", actions[i].word, actions[i].errno_ret, rc < 0 ? err.chain : "accepted");
+        if (rc == 0) {
+            if (ns_seccomp_build(&r, doc, &program) < 0)
+                fail_msg("%s%s: %s", actions[i].word, actions[i].errno_ret, err.chain);
+            if (run(&program, &data) != actions[i].action)
+                fail_msg("%s%s: %#x", actions[i].word, actions[i].errno_ret, run(&program, &data));
+            free(program.code);
+        }
+        r.value->free(doc);
+    }
+}
+
+static void test_comparisons(void **state)
+{
+    static const struct {
+        const char *op;
+        uint64_t value, second;
+        uint64_t hits[2], misses[2];
+    } ops[] = {
+        {"SCMP_CMP_NE", 5, 0, {4, UINT64_MAX}, {5, 5}},
+        {"SCMP_CMP_LT", 5, 0, {4, 0}, {5, 1ull << 32}},
+        {"SCMP_CMP_LE", 5, 0, {5, 0}, {6, 1ull << 40}},
+        {"SCMP_CMP_EQ", 1ull << 33, 0, {1ull << 33, 1ull << 33}, {0, 1ull << 34}},
+        {"SCMP_CMP_GE", 1ull << 33, 0, {1ull << 33, UINT64_MAX}, {5, (1ull << 33) - 1}},
+        {"SCMP_CMP_GT", 5, 0, {6, 1ull << 32}, {5, 0}},
+        {"SCMP_CMP_MASKED_EQ", 0xf0, 0x20, {0x2f, 0x120}, {0x30, 0}}, /* the value is the mask */
+    };
+
+    for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
+        NS_FREE char *text = ns_format("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"lseek\"],"
+                                       "\"action\":\"SCMP_ACT_TRAP\",\"args\":[{\"index\":1,\"value\":%llu,"
+                                       "\"valueTwo\":%llu,\"op\":\"%s\"}]}]}",
+                                       (unsigned long long)ops[i].value, (unsigned long long)ops[i].second, ops[i].op);
+        struct ns_filters *filters = ns_filters_new();
+        struct ns_filter *filter = build(filters, text);
+
+        for (int k = 0; k < 4; k++) {
+            struct seccomp_data data = {.arch = seccomp_arch_native(), .nr = SYS_lseek};
+
+            data.args[1] = k < 2 ? ops[i].hits[k] : ops[i].misses[k - 2];
+            if (run(ns_filter_program(filter), &data) != (k < 2 ? SECCOMP_RET_TRAP : SECCOMP_RET_ALLOW))
+                fail_msg("%s %#llx", ops[i].op, (unsigned long long)data.args[1]);
+        }
+        ns_filter_unref(filter);
+        ns_filters_free(filters);
+    }
+}
+
+static void test_words(void **state)
+{
+    static const char *const arches[] = {
+        "X86",         "X86_64", "X32",   "ARM",     "AARCH64", "MIPS",  "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64",
+        "MIPSEL64N32", "PPC",    "PPC64", "PPC64LE", "S390",    "S390X", "PARISC", "PARISC64",  "RISCV64"};
+    static const struct {
+        const char *word;
+        uint32_t flag; /* 0 = refused */
+    } flags[] = {{"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
+                 {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+                 {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+                 {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 0}, /* of a supervisor's, which there is none of */
+                 {"SECCOMP_FILTER_FLAG_NEW_LISTENER", 0}};
+    uint32_t value;
+
+    for (size_t i = 0; i < sizeof(arches) / sizeof(*arches); i++) {
+        NS_FREE char *word = ns_format("SCMP_ARCH_%s", arches[i]);
+
+        if (!ns_seccomp_arch(ns_view(word), &value))
+            fail_msg("%s", word);
+    }
+    assert_false(ns_seccomp_arch(CLOISTER_SV("SCMP_ARCH_Z80"), &value));
+    for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
+        value = 0;
+        assert_int_equal(ns_seccomp_flag(ns_view(flags[i].word), &value), flags[i].flag != 0);
+        assert_int_equal(value, flags[i].flag);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +377,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_native_only),
 #endif
         cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_compiled_once),
+        cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_comparisons),
+        cmocka_unit_test(test_words),
         cmocka_unit_test(test_repeated_names),
     };
 
