@@ -227,6 +227,12 @@ static void on_rlimits(struct cl_op *op)
         send_go(op, "rlimit");
 }
 
+static void on_priority(struct cl_op *op)
+{
+    if (cl_prepare_priority(op) == 0)
+        send_go(op, "priority");
+}
+
 static void on_blocked(struct cl_sandbox *sandbox, struct cl_op *op)
 {
     struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
@@ -264,6 +270,8 @@ static void on_report(struct cl_sandbox *sandbox, struct cl_op *op, const struct
         on_warning(sandbox, op, report);
     else if (report->kind == CL_REPORT_RLIMITS && op->child > 0)
         on_rlimits(op);
+    else if (report->kind == CL_REPORT_PRIORITY && op->child > 0)
+        on_priority(op);
     else if (report->kind == CL_REPORT_BLOCKED && op->block && !op->blocked)
         on_blocked(sandbox, op);
     else if (report->kind == CL_REPORT_PAUSED)

@@ -70,5 +70,6 @@ void cl_op_halt(struct cl_sandbox *sandbox, const struct cl_op *op, const char *
 /* prepare.c: what only host root can do for the new process before it goes on. Negative errno after cl_op_fail. */
 int cl_prepare(struct cl_sandbox *sandbox, struct cl_op *op);
 int cl_prepare_rlimits(struct cl_op *op);
+int cl_prepare_priority(struct cl_op *op);
 
 #endif

@@ -48,9 +48,6 @@ const char *cl_plan_undoable(const struct cl_wire_plan *plan)
         {CL_WIRE_PLAN_RESOLVE, "resolve"},
         {CL_WIRE_PLAN_TERMINAL, "terminal"},
         {CL_WIRE_PLAN_POINT, "point"},
-        {CL_WIRE_PLAN_IO_PRIORITY, "io-priority"},
-        {CL_WIRE_PLAN_SCHEDULER, "scheduler"},
-        {CL_WIRE_PLAN_PERSONALITY, "personality"},
         {CL_WIRE_PLAN_NONROOT_CAPS, "nonroot-caps"},
     };
     static const struct {
@@ -60,7 +57,6 @@ const char *cl_plan_undoable(const struct cl_wire_plan *plan)
         {CL_WIRE_LAYERS, "layers"},
         {CL_WIRE_FILES, "files"},
         {CL_WIRE_HOOKS, "hooks"},
-        {CL_WIRE_MOUNT_MAPS, "mount-maps"},
     };
 
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prepare.c - what the keeper does to a process that waits for it: id maps, id-mapped trees, the OOM score, limits.
+ * prepare.c - what the keeper does to a process that waits for it: id maps and id-mapped trees (idmap.c), the OOM
+ * score, limits, priorities.
  *
  * The process itself may not: it lives in the new user namespace, and these take rights in the host's.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/mount.h>
+#include <linux/ioprio.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/keeper/fd.h"
-#include "common/keeper/op.h"
+#include "common/keeper/idmap.h"
 #include "common/keeper/procfs.h"
 
 __attribute__((format(printf, 4, 5))) static int failed(struct cl_op *op, int r, const char *step, const char *format,
@@ -31,71 +30,6 @@ __attribute__((format(printf, 4, 5))) static int failed(struct cl_op *op, int r,
     va_end(args);
     cl_op_fail(op, -r, step, detail);
     return r;
-}
-
-/* The kernel takes a map in one write of less than a page. */
-static int write_map(struct cl_sandbox *sandbox, struct cl_op *op, uint32_t section, const char *name)
-{
-    const struct cl_wire_map *map = cl_wire_items(op->plan, section);
-    char path[48];
-    char text[4096];
-    size_t used = 0;
-
-    for (uint32_t i = 0; i < op->plan->section[section].count; i++) {
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%u %u %u\n", map[i].inside, map[i].outside,
-                                 map[i].count);
-        if (used >= sizeof(text))
-            return failed(op, -E2BIG, "user-map", "%s: more than the kernel takes at once", name);
-    }
-    snprintf(path, sizeof(path), "%d/%s", op->child, name);
-    int r = cl_procfs_write(sandbox->proc, path, text, used);
-
-    return r < 0 ? failed(op, r, "user-map", "%s '%.*s'", name, (int)(used ? used - 1 : 0), text) : 0;
-}
-
-static int write_maps(struct cl_sandbox *sandbox, struct cl_op *op)
-{
-    char path[48];
-    int r = 0;
-
-    if (!(op->plan->ns_new & CLONE_NEWUSER))
-        return 0;
-    if (op->plan->flags & CL_WIRE_PLAN_DENY_SETGROUPS) {
-        snprintf(path, sizeof(path), "%d/setgroups", op->child);
-        r = cl_procfs_write(sandbox->proc, path, "deny", 4);
-        if (r < 0)
-            return failed(op, r, "user-map", "setgroups 'deny'");
-    }
-    r = write_map(sandbox, op, CL_WIRE_GID_MAP, "gid_map");
-    return r < 0 ? r : write_map(sandbox, op, CL_WIRE_UID_MAP, "uid_map");
-}
-
-static int idmap(const struct cl_op *op, uint32_t index, int user)
-{
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user};
-
-    return mount_setattr(op->fds[index], "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ? -errno : 0;
-}
-
-/* Only whoever holds rights in the namespace of the file system may shift its owners: host root. */
-static int idmap_trees(struct cl_sandbox *sandbox, struct cl_op *op)
-{
-    const struct cl_wire_mount *mount = cl_wire_items(op->plan, CL_WIRE_MOUNTS);
-    int root = (op->plan->flags & CL_WIRE_PLAN_ROOT_IDMAP) != 0;
-    CL_CLOSE int user = -1;
-    int r = 0;
-
-    for (uint32_t i = 0; i < op->plan->section[CL_WIRE_MOUNTS].count || (i == 0 && root); i++) {
-        int wanted = op->plan->section[CL_WIRE_MOUNTS].count > i && (mount[i].flags & CL_WIRE_MOUNT_IDMAP);
-
-        if (user < 0 && (wanted || root) && (r = cl_procfs_open_ns(sandbox->proc, op->child, "user", &user)) < 0)
-            return failed(op, r, "id-map", "user namespace of the new process");
-        if (i == 0 && root && (r = idmap(op, op->plan->root_fd, user)) < 0)
-            return failed(op, r, "id-map", "the root's file system cannot be id-mapped");
-        if (wanted && (r = idmap(op, mount[i].fd, user)) < 0)
-            return failed(op, r, "id-map", "'%s' cannot be id-mapped", cl_wire_string(op->plan, mount[i].target));
-    }
-    return 0;
 }
 
 static int oom_score(struct cl_sandbox *sandbox, struct cl_op *op)
@@ -114,10 +48,10 @@ static int oom_score(struct cl_sandbox *sandbox, struct cl_op *op)
 
 int cl_prepare(struct cl_sandbox *sandbox, struct cl_op *op)
 {
-    int r = write_maps(sandbox, op);
+    int r = cl_idmap_process(sandbox, op);
 
     if (r == 0)
-        r = idmap_trees(sandbox, op);
+        r = cl_idmap_trees(sandbox, op);
     return r == 0 ? oom_score(sandbox, op) : r;
 }
 
@@ -152,4 +86,67 @@ int cl_prepare_rlimits(struct cl_op *op)
                       (unsigned long long)limit[i].soft, (unsigned long long)limit[i].hard);
     }
     return 0;
+}
+
+/* What the kernel takes, in its first form; glibc 2.36 has neither the call nor the struct. */
+struct scheduling {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime;
+    uint64_t deadline;
+    uint64_t period;
+};
+
+static const char *policy_name(uint32_t policy)
+{
+    static const char *const names[] = {"SCHED_OTHER", "SCHED_FIFO", "SCHED_RR",      "SCHED_BATCH",
+                                        "SCHED_ISO",   "SCHED_IDLE", "SCHED_DEADLINE"};
+
+    return policy < sizeof(names) / sizeof(names[0]) ? names[policy] : "?";
+}
+
+static const char *why_not(uint32_t policy, int r)
+{
+    if (r == -EPERM && (policy == SCHED_FIFO || policy == SCHED_RR))
+        return ": its cgroup has no real-time run time (cpu.rt_runtime_us), or this host allows none";
+    if (r == -EBUSY)
+        return ": the CPUs have not that much time left";
+    if (r == -EPERM)
+        return ": this host allows none, or it must be able to run on every CPU";
+    return "";
+}
+
+static int set_scheduler(struct cl_op *op)
+{
+    const struct cl_wire_sched *sched = &op->plan->sched;
+    struct scheduling attr = {
+        .size = sizeof(attr),
+        .policy = sched->policy,
+        .flags = sched->flags,
+        .nice = sched->nice ? sched->nice : op->plan->nice,
+        .priority = sched->priority,
+        .runtime = sched->runtime,
+        .deadline = sched->deadline,
+        .period = sched->period,
+    };
+
+    if (syscall(SYS_sched_setattr, op->child, &attr, 0) == 0)
+        return 0;
+    int r = -errno;
+
+    return failed(op, r, "scheduler", "%s%s", policy_name(sched->policy), why_not(sched->policy, r));
+}
+
+int cl_prepare_priority(struct cl_op *op)
+{
+    uint32_t io = op->plan->io_priority;
+
+    if ((op->plan->flags & CL_WIRE_PLAN_IO_PRIORITY) &&
+        syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, op->child, (int)io) < 0)
+        return failed(op, -errno, "io-priority", "class %u, level %u", io >> IOPRIO_CLASS_SHIFT,
+                      (uint32_t)(io & IOPRIO_PRIO_MASK));
+    return op->plan->flags & CL_WIRE_PLAN_SCHEDULER ? set_scheduler(op) : 0;
 }

@@ -14,10 +14,11 @@ enum cl_report_kind {
     CL_REPORT_CHILD = 1, /* helper: the process exists; value = pid, descriptor = pidfd. It waits for a GO */
     CL_REPORT_WARNING = 2,
     CL_REPORT_FAILED = 3,
-    CL_REPORT_BLOCKED = 4, /* waits for a GO with its stdio */
-    CL_REPORT_RLIMITS = 5, /* asks for its limits; waits for a GO */
-    CL_REPORT_PAUSED = 6,  /* a pause init is in its loop; it closes the socket itself */
-    CL_REPORT_GO = 16      /* keeper: go on, or with os_errno fail in this step */
+    CL_REPORT_BLOCKED = 4,  /* waits for a GO with its stdio */
+    CL_REPORT_RLIMITS = 5,  /* asks for its limits; waits for a GO */
+    CL_REPORT_PAUSED = 6,   /* a pause init is in its loop; it closes the socket itself */
+    CL_REPORT_PRIORITY = 7, /* asks for its scheduling and its priority for disks; waits for a GO */
+    CL_REPORT_GO = 16       /* keeper: go on, or with os_errno fail in this step */
 };
 
 struct cl_report {

@@ -89,6 +89,9 @@ int cl_do_readonly(struct cl_setup *setup);
 /* do_limits.c */
 int cl_do_rlimits(struct cl_setup *setup);
 int cl_do_nice(struct cl_setup *setup);
+/* do_priority.c */
+int cl_do_priority(struct cl_setup *setup);
+int cl_do_personality(struct cl_setup *setup);
 /* do_stdio.c */
 int cl_do_close(struct cl_setup *setup);
 void cl_close_all_but(const int *keep, size_t count); /* 0, 1 and 2 stay too */

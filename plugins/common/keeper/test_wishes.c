@@ -59,9 +59,9 @@ static int wish(struct cl_plan *plan, int i, const char **ret_name)
         const char *name;
         uint32_t flag;
     } flags[] = {
-        {"resolve", CL_WIRE_PLAN_RESOLVE},         {"terminal", CL_WIRE_PLAN_TERMINAL},
-        {"io-priority", CL_WIRE_PLAN_IO_PRIORITY}, {"scheduler", CL_WIRE_PLAN_SCHEDULER},
-        {"personality", CL_WIRE_PLAN_PERSONALITY}, {"point", CL_WIRE_PLAN_POINT},
+        {"resolve", CL_WIRE_PLAN_RESOLVE},
+        {"terminal", CL_WIRE_PLAN_TERMINAL},
+        {"point", CL_WIRE_PLAN_POINT},
     };
     size_t count = sizeof(flags) / sizeof(flags[0]);
     uint32_t zero = 0;

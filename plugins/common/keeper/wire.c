@@ -179,7 +179,7 @@ static int check_fd_list(struct view *view, uint32_t section, const char *where)
 
 static int check_mount(struct view *view, const struct cl_wire_mount *mount)
 {
-    uint32_t known = CL_WIRE_MOUNT_RECURSIVE | CL_WIRE_MOUNT_IDMAP | CL_WIRE_MOUNT_MODE;
+    uint32_t known = CL_WIRE_MOUNT_RECURSIVE | CL_WIRE_MOUNT_IDMAP | CL_WIRE_MOUNT_IDMAP_WHOLE | CL_WIRE_MOUNT_MODE;
 
     if ((mount->flags & ~known) || !path_ok(view, mount->target) || !string_ok(view, mount->type) ||
         !string_ok(view, mount->source))
@@ -188,6 +188,8 @@ static int check_mount(struct view *view, const struct cl_wire_mount *mount)
         return bad(view, "mounts");
     if (((mount->attr_set | mount->attr_clr) & ~MOUNT_ATTRS) || !propagation_ok(mount->propagation) ||
         (mount->mode & ~07777u))
+        return bad(view, "mounts");
+    if ((mount->flags & CL_WIRE_MOUNT_IDMAP_WHOLE) && !(mount->flags & CL_WIRE_MOUNT_IDMAP))
         return bad(view, "mounts");
     switch (mount->kind) {
     case CL_WIRE_MOUNT_FS:

@@ -80,9 +80,10 @@ enum cl_wire_mount_kind {
  * would be EPERM: the keeper then makes them as host root, for the namespace the container shares, and binds them;
  * plans need not care. cgroup and cgroup2 without CLONE_NEWCGROUP are for the plugin to compile to binds. A read-only
  * tmpfs turns read-only only after all mounts, devices and links stand. The root itself is no target. */
-#define CL_WIRE_MOUNT_RECURSIVE 1u /* attr_set and attr_clr apply to the whole tree */
-#define CL_WIRE_MOUNT_IDMAP 2u     /* of `fd`: owners are shifted by the container's user namespace */
-#define CL_WIRE_MOUNT_MODE 4u      /* `mode` is what a missing target directory gets; else 0755 */
+#define CL_WIRE_MOUNT_RECURSIVE 1u   /* attr_set and attr_clr apply to the whole tree */
+#define CL_WIRE_MOUNT_IDMAP 2u       /* of `fd`: owners are shifted by the container's user namespace */
+#define CL_WIRE_MOUNT_IDMAP_WHOLE 8u /* since plan version 2; with IDMAP: also those of the mounts below it */
+#define CL_WIRE_MOUNT_MODE 4u        /* `mode` is what a missing target directory gets; else 0755 */
 struct cl_wire_mount {
     uint32_t kind;
     uint32_t flags;
