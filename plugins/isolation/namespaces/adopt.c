@@ -197,6 +197,8 @@ static void settle(struct adopt *adopt)
     if (sandbox->filter == NULL)
         sandbox->filter = ns_filter_ref(adopt->filter);
     sandbox->ns_new = adopt->compile.plan.head.ns_new;
+    sandbox->has_personality = (adopt->compile.plan.head.flags & CL_WIRE_PLAN_PERSONALITY) != 0;
+    sandbox->personality = adopt->compile.plan.head.personality;
     sandbox->outer_pid = !ns_has_new(&adopt->compile, CLONE_NEWPID);
     if (adopt->compile_err.code != 0 && sandbox->no_exec == NULL) {
         char sentence[1024];

@@ -197,7 +197,7 @@ static int compile_root(struct ns_compile *c, const cloister_value *root, const 
 static int compile_spec(struct ns_compile *c, const cloister_value *spec, const struct cloister_container_args *args)
 {
     static int (*const facilities[])(struct ns_compile * c, const cloister_value *spec) = {
-        ns_compile_mounts, ns_compile_devices, ns_compile_limits, ns_compile_seccomp};
+        ns_compile_mounts, ns_compile_devices, ns_compile_limits, ns_compile_seccomp, ns_compile_personality};
 
     if (ns_check_spec(&c->r, spec) < 0 || ns_compile_namespaces(c, spec) < 0 || ns_compile_ids(c, spec) < 0)
         return -1;
@@ -282,6 +282,8 @@ int ns_compile_known(struct ns_compile *c, struct cloister_sv text)
         rc = ns_compile_namespaces(c, spec);
     if (rc == 0)
         rc = ns_compile_seccomp(c, spec);
+    if (rc == 0)
+        rc = ns_compile_personality(c, spec);
     c->r.value->free(spec);
     return rc < 0 ? -1 : 0;
 }

@@ -140,11 +140,16 @@ int ns_compile_cgroup_mount(struct ns_compile *c, const struct cl_wire_mount *mo
 int ns_compile_devices(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_limits(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_seccomp(struct ns_compile *c, const cloister_value *spec);
+int ns_compile_personality(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_program(struct ns_compile *c, const cloister_value *process, const struct cloister_process_args *args);
+int ns_compile_priority(struct ns_compile *c, const cloister_value *process);
 int ns_compile_capabilities(struct ns_compile *c, const cloister_value *process);
 
 /* Shared by mounts and cgroup mounts: an item of MOUNTS with its target added. Error sticky in the plan. */
 struct cl_wire_mount ns_mount_model(uint32_t kind);
+
+/* uidMappings and gidMappings of a mount, for the plan's next one: 1 it has some, 0 none, -1 refused. */
+int ns_compile_mount_maps(struct ns_compile *c, const cloister_value *mount, const char *base);
 
 /* True if `id` exists inside: no user namespace, or one of the plan's maps of that section holds it. */
 bool ns_id_is_mapped(const struct ns_compile *c, uint32_t section, uint32_t id);

@@ -197,6 +197,8 @@ static void settle(struct ns_create *create)
 
     sandbox->ns_new = c->plan.head.ns_new;
     sandbox->no_new_privs = c->no_new_privs;
+    sandbox->has_personality = (c->plan.head.flags & CL_WIRE_PLAN_PERSONALITY) != 0;
+    sandbox->personality = c->plan.head.personality;
     sandbox->outer_pid = !ns_has_new(c, CLONE_NEWPID);
     sandbox->filter = ns_filter_ref(create->filter);
     sandbox->init_user = c->plan.head.uid;

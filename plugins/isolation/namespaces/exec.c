@@ -47,6 +47,10 @@ static int compile(struct exec *exec)
 
     if (ns_compile_process(c, exec->args->exec->process, exec->sandbox->no_new_privs) < 0)
         return -1;
+    if (exec->sandbox->has_personality) {
+        c->plan.head.flags |= CL_WIRE_PLAN_PERSONALITY;
+        c->plan.head.personality = exec->sandbox->personality;
+    }
     ns_halt_plan(exec->base.instance, "exec", &c->plan);
     if (exec->sandbox->filter) {
         const struct ns_seccomp_program *program = ns_filter_program(exec->sandbox->filter);

@@ -58,6 +58,40 @@ static int change(struct ns_compile *c, const struct ns_options *o, const char *
     return 0;
 }
 
+/* Owners on disk are seen through the mount's own maps or, if only the option asks for it, the container's. */
+static int shift_owners(struct ns_compile *c, const cloister_value *mount, const struct ns_options *o, const char *base,
+                        struct cl_wire_mount *item)
+{
+    int own = ns_compile_mount_maps(c, mount, base);
+    char path[NS_PATH_MAX];
+
+    if (own < 0)
+        return -1;
+    if (own == 0 && !o->idmap)
+        return 0;
+    snprintf(path, sizeof(path), "%s.options[%llu]", base, (unsigned long long)o->idmap_at);
+    if (own == 0 && !ns_in_userns(c))
+        return ns_refuse_at(&c->r, CLOISTER_INVALID, path, "'idmap' needs mappings, or a user namespace that has some");
+    item->flags |= CL_WIRE_MOUNT_IDMAP | (o->idmap_whole ? CL_WIRE_MOUNT_IDMAP_WHOLE : 0);
+    return 0;
+}
+
+/* What only a bind can have. */
+static int check_no_bind(struct ns_compile *c, const cloister_value *mount, const struct ns_options *o,
+                         const char *base)
+{
+    static const char *const keys[] = {"uidMappings", "gidMappings"};
+    char path[NS_PATH_MAX];
+
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s.%s", base, keys[i]);
+        if (c->r.value->count(ns_get(&c->r, mount, keys[i])) > 0)
+            return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, path, "is not supported: only a bind mount can be mapped");
+    }
+    snprintf(path, sizeof(path), "%s.options[%llu]", base, (unsigned long long)o->idmap_at);
+    return o->idmap ? ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, path, "only a bind mount can be mapped") : 0;
+}
+
 static int bind_mount(struct ns_compile *c, const cloister_value *mount, const struct ns_options *o, const char *target,
                       const char *base)
 {
@@ -66,7 +100,7 @@ static int bind_mount(struct ns_compile *c, const cloister_value *mount, const s
     char path[NS_PATH_MAX];
 
     snprintf(path, sizeof(path), "%s.source", base);
-    if (ns_check_inner_path(&c->r, source, path) < 0)
+    if (ns_check_inner_path(&c->r, source, path) < 0 || shift_owners(c, mount, o, base, &item) < 0)
         return -1;
     item.fd = ns_need_path(c, NS_NEED_BIND, source, path);
     if (item.fd == CL_WIRE_NO_FD)
@@ -152,10 +186,12 @@ static int one_mount(struct ns_compile *c, const cloister_value *mount, uint64_t
         return ns_refuse(&c->r, CLOISTER_INVALID, path, "is the root itself");
     if (ns_options_read(c, mount, type, base, &o) < 0)
         return -1;
+    if (o.bind && !o.remount)
+        return bind_mount(c, mount, &o, target, base);
+    if (check_no_bind(c, mount, &o, base) < 0)
+        return -1;
     if (o.remount)
         return change(c, &o, target);
-    if (o.bind)
-        return bind_mount(c, mount, &o, target, base);
     if (strcmp(target, "/dev") == 0)
         c->own_devices = true;
     return fresh_mount(c, mount, type, &o, target, base);

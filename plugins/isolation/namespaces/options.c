@@ -280,6 +280,8 @@ int ns_options_read(struct ns_compile *c, const cloister_value *mount, struct cl
     for (uint64_t i = 0; (entry = c->r.value->at(list, i, NULL)) != NULL; i++) {
         c->r.value->string(entry, &word);
         apply_kind(ret, word);
+        if (ns_equal(word, "idmap") || ns_equal(word, "ridmap"))
+            ret->idmap_at = i;
     }
     for (uint64_t i = 0; (entry = c->r.value->at(list, i, NULL)) != NULL; i++) {
         c->r.value->string(entry, &word);

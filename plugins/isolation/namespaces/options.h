@@ -25,6 +25,7 @@ struct ns_options {
     bool remount; /* of what is mounted there already */
     bool idmap;
     bool idmap_whole;
+    uint64_t idmap_at;                              /* which word */
     struct cl_wire_option data[NS_OPTION_DATA_MAX]; /* for fsconfig, their strings in the plan */
     uint32_t data_count;
 };

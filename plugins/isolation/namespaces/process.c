@@ -168,5 +168,5 @@ int ns_compile_program(struct ns_compile *c, const cloister_value *process, cons
     c->plan.head.cwd = cl_plan_string(&c->plan, cwd.data, cwd.size);
     if (arguments(c, process) < 0 || environment(c, args) < 0 || user(c, process) < 0)
         return -1;
-    return limits(c, process) < 0 || settings(c, process, args) < 0 ? -1 : 0;
+    return limits(c, process) < 0 || settings(c, process, args) < 0 || ns_compile_priority(c, process) < 0 ? -1 : 0;
 }

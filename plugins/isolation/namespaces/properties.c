@@ -30,11 +30,21 @@ static const struct ns_prop root_members[] = {
     PROP_END,
 };
 
+static const struct ns_prop mapping_members[] = {
+    {"containerID", PROP_INTEGER, PROP_REQUIRED, NULL},
+    {"hostID", PROP_INTEGER, PROP_REQUIRED, NULL},
+    {"size", PROP_INTEGER, PROP_REQUIRED, NULL},
+    PROP_END,
+};
+static const struct ns_prop mapping_element = {"", PROP_OBJECT, 0, mapping_members};
+
 static const struct ns_prop mount_members[] = {
     {"destination", PROP_STRING, PROP_REQUIRED, NULL},
     {"type", PROP_STRING, 0, NULL},
     {"source", PROP_STRING, 0, NULL},
     {"options", PROP_ARRAY, 0, &text_element},
+    {"uidMappings", PROP_ARRAY, 0, &mapping_element},
+    {"gidMappings", PROP_ARRAY, 0, &mapping_element},
     PROP_END,
 };
 static const struct ns_prop mount_element = {"", PROP_OBJECT, 0, mount_members};
@@ -56,14 +66,6 @@ static const struct ns_prop namespace_members[] = {
     PROP_END,
 };
 static const struct ns_prop namespace_element = {"", PROP_OBJECT, 0, namespace_members};
-
-static const struct ns_prop mapping_members[] = {
-    {"containerID", PROP_INTEGER, PROP_REQUIRED, NULL},
-    {"hostID", PROP_INTEGER, PROP_REQUIRED, NULL},
-    {"size", PROP_INTEGER, PROP_REQUIRED, NULL},
-    PROP_END,
-};
-static const struct ns_prop mapping_element = {"", PROP_OBJECT, 0, mapping_members};
 
 static const struct ns_prop time_offset_members[] = {
     {"secs", PROP_INTEGER, 0, NULL},
@@ -208,6 +210,12 @@ static const struct ns_prop seccomp_members[] = {
     PROP_END,
 };
 
+static const struct ns_prop personality_members[] = {
+    {"domain", PROP_STRING, PROP_REQUIRED, NULL},
+    {"flags", PROP_ARRAY, PROP_EMPTY, &text_element, "the spec has none yet"},
+    PROP_END,
+};
+
 static const struct ns_prop linux_members[] = {
     {"namespaces", PROP_ARRAY, PROP_REQUIRED, &namespace_element},
     {"uidMappings", PROP_ARRAY, 0, &mapping_element},
@@ -217,6 +225,7 @@ static const struct ns_prop linux_members[] = {
     {"resources", PROP_OBJECT, 0, ns_resources_members},
     {"rootfsPropagation", PROP_STRING, 0, NULL},
     {"seccomp", PROP_OBJECT, 0, seccomp_members},
+    {"personality", PROP_OBJECT, 0, personality_members},
     {"sysctl", PROP_MAP, 0, &text_element},
     {"maskedPaths", PROP_ARRAY, 0, &text_element},
     {"readonlyPaths", PROP_ARRAY, 0, &text_element},
@@ -263,6 +272,21 @@ static const struct ns_prop rlimit_members[] = {
     PROP_END,
 };
 static const struct ns_prop rlimit_element = {"", PROP_OBJECT, 0, rlimit_members};
+static const struct ns_prop io_priority_members[] = {
+    {"class", PROP_STRING, PROP_REQUIRED, NULL},
+    {"priority", PROP_INTEGER, 0, NULL},
+    PROP_END,
+};
+static const struct ns_prop scheduler_members[] = {
+    {"policy", PROP_STRING, PROP_REQUIRED, NULL},
+    {"nice", PROP_INTEGER, 0, NULL},
+    {"priority", PROP_INTEGER, 0, NULL},
+    {"flags", PROP_ARRAY, 0, &text_element},
+    {"runtime", PROP_INTEGER, 0, NULL},
+    {"deadline", PROP_INTEGER, 0, NULL},
+    {"period", PROP_INTEGER, 0, NULL},
+    PROP_END,
+};
 const struct ns_prop ns_process_members[] = {
     {"terminal", PROP_BOOL, PROP_EMPTY, NULL, "no terminal is made"},
     {"user", PROP_OBJECT, 0, user_members},
@@ -275,6 +299,8 @@ const struct ns_prop ns_process_members[] = {
     {"apparmorProfile", PROP_STRING, PROP_EMPTY, NULL, "labels of security modules are not set"},
     {"selinuxLabel", PROP_STRING, PROP_EMPTY, NULL, "labels of security modules are not set"},
     {"oomScoreAdj", PROP_INTEGER, 0, NULL},
+    {"ioPriority", PROP_OBJECT, 0, io_priority_members},
+    {"scheduler", PROP_OBJECT, 0, scheduler_members},
     PROP_REFUSED("commandLine", PROP_STRING, "it is a command line of Windows"),
     PROP_END,
 };

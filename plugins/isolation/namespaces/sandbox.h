@@ -49,6 +49,8 @@ struct ns_sandbox {
     uint32_t incarnation;
     cloister_process init;
     bool no_new_privs;
+    bool has_personality; /* so has every exec */
+    uint32_t personality;
     struct ns_filter *filter; /* for init and every exec; NULL = none */
     char *warnings;           /* lines, for describe; NULL = none */
     char *missing;            /* masked paths that are not there, until the create is answered */

@@ -191,7 +191,6 @@ static const struct parts cases[] = {
     {"apparmor", NULL, NULL, NULL, ",\"args\":[\"x\"],\"apparmorProfile\":\"x\"", U, "process.apparmorProfile"},
     {"no apparmor", NULL, NULL, NULL, ",\"args\":[\"x\"],\"apparmorProfile\":\"\"", 0, NULL},
     {"oom score", NULL, NULL, NULL, ",\"args\":[\"x\"],\"oomScoreAdj\":1001", I, "process.oomScoreAdj"},
-    {"scheduler", NULL, NULL, NULL, ",\"args\":[\"x\"],\"scheduler\":{}", U, "process.scheduler"},
 };
 
 static void test_cases(void **state)

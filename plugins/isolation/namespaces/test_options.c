@@ -272,12 +272,77 @@ static void test_root_propagation(void **state)
     }
 }
 
+#define UIDS \
+    "\"uidMappings\":[{\"containerID\":0,\"hostID\":7,\"size\":2},{\"containerID\":5,\"hostID\":10,\"size\":1}]"
+#define GIDS "\"gidMappings\":[{\"containerID\":1,\"hostID\":9,\"size\":3}]"
+
+static void test_mappings(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *members; /* of the mount, after its destination */
+        const char *namespaces;
+        uint32_t code;
+        const char *path; /* or what the flags are */
+        uint32_t flags;
+        bool own;
+    } mapped[] = {
+        {"maps", "\"type\":\"bind\",\"source\":\"/b\"," UIDS "," GIDS, NULL, 0, NULL, CL_WIRE_MOUNT_IDMAP, true},
+        {"maps of a tree", "\"options\":[\"rbind\",\"ridmap\"],\"source\":\"/b\"," UIDS "," GIDS, NULL, 0, NULL,
+         CL_WIRE_MOUNT_IDMAP | CL_WIRE_MOUNT_IDMAP_WHOLE, true},
+        {"the container's", "\"options\":[\"bind\",\"idmap\"],\"source\":\"/b\"", ",{\"type\":\"user\"}", 0, NULL,
+         CL_WIRE_MOUNT_IDMAP, false},
+        {"none to take", "\"options\":[\"bind\",\"idmap\"],\"source\":\"/b\"", NULL, CLOISTER_INVALID,
+         "mounts[0].options[1]"},
+        {"one list alone", "\"type\":\"bind\",\"source\":\"/b\"," UIDS, NULL, CLOISTER_INVALID,
+         "mounts[0].gidMappings"},
+        {"the other alone", "\"type\":\"bind\",\"source\":\"/b\"," GIDS, NULL, CLOISTER_INVALID,
+         "mounts[0].uidMappings"},
+        {"of a fresh file system", "\"type\":\"tmpfs\"," UIDS "," GIDS, NULL, CLOISTER_UNSUPPORTED,
+         "mounts[0].uidMappings"},
+        {"idmap of a fresh one", "\"type\":\"tmpfs\",\"options\":[\"ro\",\"idmap\"]", NULL, CLOISTER_UNSUPPORTED,
+         "mounts[0].options[1]"},
+        {"of a remount", "\"options\":[\"remount\",\"bind\"]," UIDS "," GIDS, NULL, CLOISTER_UNSUPPORTED,
+         "mounts[0].uidMappings"},
+        {"overlap",
+         "\"type\":\"bind\",\"source\":\"/b\",\"uidMappings\":[{\"containerID\":0,\"hostID\":7,\"size\":2},"
+         "{\"containerID\":1,\"hostID\":10,\"size\":1}]," GIDS,
+         NULL, CLOISTER_INVALID, "mounts[0].uidMappings[1]"},
+    };
+
+    for (size_t i = 0; i < sizeof(mapped) / sizeof(*mapped); i++) {
+        NS_FREE char *top = ns_format(",\"mounts\":[{\"destination\":\"/a\",%s}]", mapped[i].members);
+        struct ns_test_spec spec = {.top = top, .namespaces = mapped[i].namespaces};
+        const struct cl_wire_mount_map *item;
+        const struct cl_wire_mount *mount;
+        struct cloister_error err;
+        struct ns_compile c;
+        size_t count, mounts;
+        int rc = ns_test_compile(&c, &machine, &spec, &err);
+
+        if ((rc < 0) != (mapped[i].code != 0) ||
+            (rc < 0 && (err.code != mapped[i].code || strcmp(err.subject, mapped[i].path) != 0)))
+            fail_msg("%s: %s", mapped[i].name, rc < 0 ? err.chain : "accepted");
+        if (rc == 0) {
+            mount = ns_test_items(&c, CL_WIRE_MOUNTS, sizeof(*mount), &mounts);
+            item = ns_test_items(&c, CL_WIRE_MOUNT_MAPS, sizeof(*item), &count);
+            if (mount->flags != mapped[i].flags || count != mapped[i].own)
+                fail_msg("%s: flags %u, %zu maps", mapped[i].name, mount->flags, count);
+            if (count && (item->uid_count != 2 || item->gid_first != 2 || item->gid_count != 1))
+                fail_msg("%s: spans", mapped[i].name);
+            ns_test_seal(&c, mapped[i].name);
+        }
+        ns_compile_clear(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_whole_trees),
         cmocka_unit_test(test_root_propagation),
+        cmocka_unit_test(test_mappings),
     };
     int rc;
 
