@@ -6,7 +6,7 @@ need_root() {
 }
 
 # What a build needs, what tests need beyond that, what only the full run needs; what tools/bench needs beyond a build.
-BUILD_PACKAGES="build-essential meson ninja-build pkg-config libuv1-dev libcjson-dev libseccomp-dev libcap-dev zlib1g-dev busybox-static"
+BUILD_PACKAGES="build-essential meson ninja-build pkg-config libuv1-dev libcjson-dev libseccomp-dev libcap-dev zlib1g-dev libarchive-dev busybox-static"
 TEST_PACKAGES="libcmocka-dev python3 strace crun runc procps git clang-format"
 FULL_PACKAGES="clang clang-tidy libclang-rt-14-dev debootstrap"
 BENCH_PACKAGES="libcmocka-dev python3 crun runc"

@@ -34,8 +34,8 @@ struct ctl_command {
 
 extern const struct ctl_command ctl_command_run, ctl_command_exec, ctl_command_ps, ctl_command_kill, ctl_command_stop,
     ctl_command_rm, ctl_command_logs, ctl_command_attach, ctl_command_wait, ctl_command_label, ctl_command_inspect,
-    ctl_command_pause, ctl_command_resume, ctl_command_update, ctl_command_stats, ctl_command_top, ctl_command_events,
-    ctl_command_plugins, ctl_command_version;
+    ctl_command_pause, ctl_command_resume, ctl_command_update, ctl_command_stats, ctl_command_cp, ctl_command_top,
+    ctl_command_events, ctl_command_plugins, ctl_command_version;
 
 /*
  * Prints "cloisterctl: COMMAND: sentence" on stderr and returns `code`. For programs the line is {"error": {"command",

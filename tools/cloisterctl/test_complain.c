@@ -122,6 +122,10 @@ static void test_wrong_words(void **state)
          "update: either --sandbox or"},
         {&ctl_command_stats, {"stats", "-a"}, 2, "stats: there is no option '-a'"},
         {&ctl_command_top, {"top"}, 2, "top: give one container"},
+        {&ctl_command_cp, {"cp", "web:/x"}, 2, "cp: give what is copied"},
+        {&ctl_command_cp, {"cp", "web:/x", "db:/x"}, 2, "cp: one of the two is in a container"},
+        {&ctl_command_cp, {"cp", "/x", "./web:/x"}, 2, "cp: one of the two is in a container"},
+        {&ctl_command_cp, {"cp", "web:", "/x"}, 1, "cp: 'web:' is neither"},
         {&ctl_command_ps, {"ps", "-x"}, 2, "ps: there is no option '-x'"},
         {&ctl_command_inspect, {"inspect", "web", "-a"}, 2, "inspect: there is no option '-a'"},
     };
@@ -142,6 +146,7 @@ static void test_right_words(void **state)
         {&ctl_command_update, {"update", "--memory", "max", "--pids=5", "web"}, 1, "update: no daemon answers there"},
         {&ctl_command_stats, {"stats", "--no-stream"}, 1, "stats: no daemon answers there"},
         {&ctl_command_top, {"top", "web"}, 1, "top: no daemon answers there"},
+        {&ctl_command_cp, {"cp", "-a", "-u", "web", "web:/x", "-"}, 1, "cp: no daemon answers there"},
         {&ctl_command_logs, {"logs", "-f", "--stdout", "web"}, 1, "logs: no daemon answers there"},
         {&ctl_command_attach, {"attach", "--no-stdin", "web"}, 125, "attach: no daemon answers there"},
         {&ctl_command_wait, {"wait", "web"}, 125, "wait: no daemon answers there"},

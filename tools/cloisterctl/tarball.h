@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tarball.h - tar archives between a stream and this machine's files.
+ *
+ * What comes out of a container is not to be trusted: nothing is made outside the directory it is unpacked into, no
+ * symbolic link is followed on the way, no device is made, and no file is set-user-id or set-group-id afterwards.
+ */
+#ifndef CLOISTERCTL_TARBALL_H
+#define CLOISTERCTL_TARBALL_H
+
+#include <cloister/error.h>
+#include <stdbool.h>
+
+struct archive;
+struct archive_entry;
+
+enum ctl_archive_kind {
+    CTL_ARCHIVE_NOTHING, /* an archive without entries */
+    CTL_ARCHIVE_FILE,
+    CTL_ARCHIVE_DIRECTORY,
+    CTL_ARCHIVE_LINK
+};
+
+struct ctl_unpack {
+    struct archive *in;
+    struct archive_entry *entry; /* the first, until it has been unpacked; NULL: none */
+    uint32_t left_out;           /* entries that were told on stderr instead */
+};
+
+#define CTL_UNPACK_INIT \
+    {                   \
+        NULL, NULL, 0   \
+    }
+
+/* Reads as far as the first entry; fd stays the caller's. */
+int ctl_unpack_begin(struct ctl_unpack *unpack, int fd, struct cloister_error *err);
+enum ctl_archive_kind ctl_unpack_kind(const struct ctl_unpack *unpack);
+/*
+ * Unpacks all of it below `directory`, which becomes our working directory. top: what the first word of every name
+ * becomes; NULL = it stays. owners: the archive's numbers (only root can), else all is ours.
+ */
+int ctl_unpack_into(struct ctl_unpack *unpack, const char *directory, const char *top, bool owners,
+                    struct cloister_error *err);
+void ctl_unpack_end(struct ctl_unpack *unpack);
+#define CTL_UNPACK_CLEANUP __attribute__((cleanup(ctl_unpack_end)))
+
+/*
+ * Writes `source` and what is in it to a socket, as `top` and what is in that; top "" = only what is in it.
+ * *ret_left_out counts sockets, which no archive can hold, and which were told on stderr. -EPIPE: nobody reads any
+ * more, and the other side knows why.
+ */
+int ctl_pack(int fd, const char *source, const char *top, uint32_t *ret_left_out, struct cloister_error *err);
+
+/* "a/./b//c/" as "a/b/c", in place. False: it is absolute, climbs (..), or is nothing. */
+bool ctl_archive_name(char *name);
+
+#endif
