@@ -62,6 +62,7 @@ struct cl_config_service {
     const struct cl_config_entry *persistence; /* one of the config's */
     const char *const *see;                    /* names of services, or "*"; NULL-terminated */
     const char *const *act;
+    bool machine_stats; /* `"machine": [ "stats" ]`: it may read the machine's counters; default no */
 };
 
 enum cl_on_sigterm { CL_ON_SIGTERM_LEAVE, CL_ON_SIGTERM_STOP };

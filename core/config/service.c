@@ -228,12 +228,28 @@ static int parse_grant(struct cl_parser *p, cloister_value *value, void *member)
     return cl_parse_object(p, value, fields, sizeof(fields) / sizeof(fields[0]), member);
 }
 
-static int refuse_machine(struct cl_parser *p, cloister_value *value, void *member)
+static int parse_machine_word(struct cl_parser *p, cloister_value *value, void *member)
 {
-    if (cl_value_type(value) == CLOISTER_VALUE_ARRAY && cl_value_count(value) == 0)
-        return 0;
-    return cl_parser_fail(p, CLOISTER_UNSUPPORTED, value,
-                          "machine resources are not supported by this version; leave it empty");
+    static const char *const known[] = {"stats"};
+    const char *word = NULL;
+    int r = cl_parse_string(p, value, &word);
+    if (r < 0)
+        return r;
+    if (strcmp(word, known[0]) != 0)
+        return cl_parser_fail_near(p, value, known, 1, "this version knows nothing of the machine's by this name");
+    *(bool *)member = true;
+    return 0;
+}
+
+/* What of the machine as a whole the service may use. */
+static int parse_machine(struct cl_parser *p, cloister_value *value, void *member)
+{
+    void *items;
+    size_t count;
+    int r = cl_parse_array(p, value, sizeof(bool), parse_machine_word, &items, &count);
+    if (r == 0)
+        *(bool *)member = count > 0;
+    return r;
 }
 
 static int refuse_dial(struct cl_parser *p, cloister_value *value, void *member)
@@ -252,7 +268,7 @@ static int parse_service(struct cl_parser *p, cloister_value *value, void *membe
         {"persistence", offsetof(struct cl_config_service, persistence), parse_persistence, NULL, true},
         {"listen", 0, parse_listen, "[]", false},
         {"dial", 0, refuse_dial, NULL, false},
-        {"machine", 0, refuse_machine, "[]", false},
+        {"machine", offsetof(struct cl_config_service, machine_stats), parse_machine, "[]", false},
         {"grant", 0, parse_grant, "{}", false},
     };
     return cl_parse_object(p, value, fields, sizeof(fields) / sizeof(fields[0]), member);

@@ -102,8 +102,14 @@ static const struct {
      "f:6:10: key 'services[0].dial': dialling out is not supported by this version; use 'listen'",
      CLOISTER_UNSUPPORTED},
     {"machine", HEAD "{ " SERVICE ",\n \"machine\": [ \"mount\" ] } ] }",
-     "f:6:13: key 'services[0].machine': machine resources are not supported by this version; leave it empty",
-     CLOISTER_UNSUPPORTED},
+     "f:6:15: key 'services[0].machine[0]': this version knows nothing of the machine's by this name",
+     CLOISTER_INVALID},
+    {"machine, nearly", HEAD "{ " SERVICE ",\n \"machine\": [ \"stats\", \"stat\" ] } ] }",
+     "f:6:24: key 'services[0].machine[1]': this version knows nothing of the machine's by this name; did you mean "
+     "'stats'?",
+     CLOISTER_INVALID},
+    {"machine of the wrong type", HEAD "{ " SERVICE ",\n \"machine\": true } ] }",
+     "f:6:13: key 'services[0].machine': expected an array, not true or false", CLOISTER_INVALID},
     {"grant to nobody", HEAD "{ " SERVICE ",\n \"grant\": { \"see\": [ \"*\", \"b\" ] } } ] }",
      "f:6:27: key 'services[0].grant.see[1]': no service has this name", CLOISTER_INVALID},
     {"grant of the wrong type", HEAD "{ " SERVICE ",\n \"grant\": { \"act\": [ 7 ] } } ] }",
@@ -287,7 +293,8 @@ static const char full[] =
     "\"in_flight\": 3,\n"
     "                    \"access\": [ { \"uid\": 1000, \"class\": \"control\" }, { \"group\": \"root\", \"class\": "
     "\"observe\" } ] } ],\n"
-    "      \"isolation\": \"vm\", \"persistence\": \"main\", \"machine\": [], \"grant\": { \"see\": [ \"*\" ], "
+    "      \"isolation\": \"vm\", \"persistence\": \"main\", \"machine\": [\"stats\"], \"grant\": { \"see\": [ \"*\" "
+    "], "
     "\"act\": [ \"other\" ] } },\n"
     "    { \"name\": \"other\", \"personality\": { \"plugin\": \"p\" }, \"isolation\": \"main\", \"persistence\": "
     "\"main\" } ] }\n";
@@ -363,6 +370,8 @@ static void a_full_config(void **state)
     assert_string_equal(service->see[0], "*");
     assert_null(service->see[1]);
     assert_string_equal(service->act[0], "other");
+    assert_true(service->machine_stats);
+    assert_false(config->services[1].machine_stats);
     assert_int_equal(service->listen_count, 1);
     check_listen(service->listen);
     assert_int_equal(config->services[1].listen_count, 0);

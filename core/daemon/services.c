@@ -75,6 +75,7 @@ static int create_service(struct cl_daemon *daemon, const struct cl_config_servi
         .store = store_of(daemon, service),
         .see = service->see,
         .act = service->act,
+        .machine_stats = service->machine_stats,
     };
     int r;
 

@@ -26,6 +26,8 @@ CL_API_OPERATION(stdin_close);     /* stdin.c */
 CL_API_OPERATION(freeze);          /* freeze.c */
 CL_API_OPERATION(thaw);            /* freeze.c */
 CL_API_OPERATION(update);          /* update.c */
+CL_API_OPERATION(stats);           /* stats.c */
+CL_API_OPERATION(procs);           /* stats.c */
 CL_API_OPERATION(label_put);       /* label.c */
 CL_API_OPERATION(record_put);      /* record_put.c */
 CL_API_OPERATION(describe);        /* release.c */

@@ -38,6 +38,7 @@ struct cl_engine_service_args {
     struct cl_store *store;
     const char *const *see; /* NULL-terminated; "*" = all */
     const char *const *act;
+    bool machine_stats; /* it may read the machine's counters */
 };
 
 int cl_engine_new(const struct cl_engine_args *args, struct cl_engine **ret);

@@ -70,6 +70,8 @@ struct cl_operation {
         struct cloister_attach_args *attach;
         struct cloister_attach_policy_args *policy;
         struct cloister_stdin_args *stdio;
+        struct cloister_stats_args *stats;
+        struct cloister_procs_args *procs;
         struct cl_label_change *label;
         struct cl_record_change *record;
         struct cl_row *row; /* recover.h */
@@ -90,6 +92,8 @@ struct cl_operation {
         struct cloister_iso_stdin_args stdio;
         struct cloister_iso_freeze_args freeze;
         struct cloister_iso_update_args update;
+        struct cloister_iso_stats_args stats;
+        struct cloister_iso_procs_args procs;
     } iso;
     struct cloister_container_kill_args own_kill; /* of the engine's own kills */
     struct cloister_signal_args own_signal;

@@ -43,6 +43,7 @@ struct cl_service {
     struct cl_instance *personality;
     char **see; /* NULL-terminated */
     char **act;
+    bool machine_stats;        /* may read the machine's counters */
     struct cl_map names;       /* name -> struct cl_sandbox, reserved ones included */
     bool ghost;                /* not in the config: a record names it as an owner */
     struct cloister_sv record; /* its own STORE record, malloc'd; data NULL = none (record_put.h) */

@@ -46,6 +46,7 @@ int cl_engine_add_service(struct cl_engine *engine, const struct cl_engine_servi
     service->store = args->store;
     service->personality = args->personality;
     service->backend = args->isolation ? cl_backend_of(args->isolation) : NULL;
+    service->machine_stats = args->machine_stats;
     service->name = cl_strdup(args->name);
     if (!service->name || cl_names_copy(args->see, &service->see) < 0 || cl_names_copy(args->act, &service->act) < 0) {
         cl_service_free(service);

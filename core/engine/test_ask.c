@@ -240,6 +240,16 @@ cloister_op ask_update(struct world *world, const char *id, const char *containe
     return ask_update_with(world, &args);
 }
 
+cloister_op ask_stats(struct world *world, const struct cloister_stats_args *args)
+{
+    ASK("stats", cl_engine_api.stats, args);
+}
+
+cloister_op ask_procs(struct world *world, const struct cloister_procs_args *args)
+{
+    ASK("procs", cl_engine_api.procs, args);
+}
+
 cloister_op ask_release(struct world *world, const char *id, cloister_process process)
 {
     struct cloister_release_args args = {CLOISTER_INIT(struct cloister_release_args), .sandbox = cl_sv_cstr(id),

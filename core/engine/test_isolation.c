@@ -167,6 +167,8 @@ static void perform(struct fake_call *call, struct cloister_result *result)
     } else if (call->slot == SLOT_UPDATE) {
         const struct cloister_iso_update_args *args = call->args;
         result->json = world->limits_told ? cl_sv_cstr(world->limits_told) : args->update->resources;
+    } else if (call->slot == SLOT_STATS || call->slot == SLOT_PROCS) {
+        *result = world->counted;
     } else if (call->slot == SLOT_DESCRIBE) {
         result->json = CLOISTER_SV("{\"fake\":true}");
     } else if (call->slot == SLOT_ATTACH || call->slot == SLOT_STDIN) {
@@ -199,6 +201,8 @@ void complete(struct world *world, unsigned index, uint32_t code)
         perform(call, &result);
     call->done = true;
     cl_engine_iso_api.done(iso_host(world), call->op, code ? &err : NULL, &result);
+    if (world->lent)
+        memset(world->lent, 'x', strlen(world->lent));
     if (result.inventory) /* borrowed for the call */
         memset((void *)(uintptr_t)result.inventory, 0, sizeof(*result.inventory));
 }
@@ -272,6 +276,8 @@ ISO_SLOT(adopt, cloister_iso_adopt_args, SLOT_ADOPT)
 ISO_SLOT(freeze, cloister_iso_freeze_args, SLOT_FREEZE)
 ISO_SLOT(thaw, cloister_iso_freeze_args, SLOT_THAW)
 ISO_SLOT(update, cloister_iso_update_args, SLOT_UPDATE)
+ISO_SLOT(stats, cloister_iso_stats_args, SLOT_STATS)
+ISO_SLOT(procs, cloister_iso_procs_args, SLOT_PROCS)
 
 #define ISO_SLOT_OF_PROCESS(name, type, slot, member)                               \
     static void iso_##name(void *instance, const struct type *args, cloister_op op) \
@@ -289,7 +295,8 @@ static int32_t iso_probe(void *instance, struct cloister_iso_probe *ret, struct 
 {
     (void)err;
     ret->capabilities = CLOISTER_ISO_PAUSE_INIT | CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_STDIO_DIRECT |
-                        CLOISTER_ISO_TAPE | CLOISTER_ISO_FREEZE | CLOISTER_ISO_RESOLVE | CLOISTER_ISO_OWN_CGROUP;
+                        CLOISTER_ISO_TAPE | CLOISTER_ISO_FREEZE | CLOISTER_ISO_RESOLVE | CLOISTER_ISO_OWN_CGROUP |
+                        CLOISTER_ISO_PEAK_RESET | CLOISTER_ISO_MACHINE_STATS;
     if (!((struct world *)instance)->no_adopt)
         ret->capabilities |= CLOISTER_ISO_ADOPT;
     return 0;
@@ -366,6 +373,8 @@ const struct cloister_isolation fake_isolation = {CLOISTER_INIT(struct cloister_
                                                   .freeze = iso_freeze,
                                                   .thaw = iso_thaw,
                                                   .update = iso_update,
+                                                  .stats = iso_stats,
+                                                  .procs = iso_procs,
                                                   .cancel = iso_cancel,
                                                   .detach = iso_detach,
                                                   .hold = iso_hold};

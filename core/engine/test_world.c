@@ -162,8 +162,10 @@ static int add_services(struct world *world)
     struct cl_engine_service_args args = {
         .name = "control", .personality = &world->control, .isolation = &world->isolation, .store = world->store};
     args.see = args.act = world->sees_all ? everything : NULL;
+    args.machine_stats = world->machine_stats;
     int r = cl_engine_add_service(world->engine, &args, NULL);
     args.act = NULL;
+    args.machine_stats = false;
     args.name = "other";
     args.personality = &world->other;
     args.see = see_control;

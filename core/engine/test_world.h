@@ -41,6 +41,8 @@ enum slot {
     SLOT_FREEZE,
     SLOT_THAW,
     SLOT_UPDATE,
+    SLOT_STATS,
+    SLOT_PROCS,
     SLOT_COUNT
 };
 
@@ -149,7 +151,9 @@ struct world {
     struct fake_frozen frozen[8];
     bool v1; /* a kill of what is frozen takes effect when it is thawed */
     uint32_t pending_kill;
-    const char *limits_told; /* by an update; NULL: what was asked for */
+    struct cloister_result counted; /* of stats and procs */
+    char *lent;                     /* texts behind it, which the plugin takes back when it has told them */
+    const char *limits_told;        /* by an update; NULL: what was asked for */
     /* store */
     struct fake_set sets[1100];
     unsigned gets, gets_held;
@@ -187,6 +191,7 @@ struct world {
     unsigned holds;
     uint64_t sweep_cookie_seen;
     const char *orphan; /* what a sweep finds */
+    bool machine_stats; /* and the machine's counters */
     bool sees_all;      /* `control` is granted everything */
     bool dead;          /* nothing that the engine asks for is done any more */
     bool no_adopt;
@@ -267,6 +272,8 @@ cloister_op ask_thaw(struct world *world, const char *id, const char *container)
 cloister_op ask_update(struct world *world, const char *id, const char *container, const char *resources,
                        uint64_t deadline);
 cloister_op ask_update_with(struct world *world, const struct cloister_update_args *args);
+cloister_op ask_stats(struct world *world, const struct cloister_stats_args *args);
+cloister_op ask_procs(struct world *world, const struct cloister_procs_args *args);
 cloister_op ask_release(struct world *world, const char *id, cloister_process process);
 void on_done(void *ctx, cloister_op op, const struct cloister_error *error, const struct cloister_result *result);
 /* Tells which completions a word is for. */

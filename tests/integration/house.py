@@ -97,7 +97,8 @@ class Daemon:
             persistence["wrap"] = store_wrap
         control = {"name": "control", "personality": {"plugin": "control"},
                    "listen": [{"transports": [transport], "address": f"unix:{self.socket}", "mode": "0660"}],
-                   "isolation": "main", "persistence": "main", "grant": {"see": ["*"], "act": ["*"]}}
+                   "isolation": "main", "persistence": "main", "machine": ["stats"],
+                   "grant": {"see": ["*"], "act": ["*"]}}
         self.config = {"instance": name, "run_dir": self.run, "state_dir": os.path.join(self.directory, "state"),
                        "plugin_path": [os.path.join(house.prefix, "lib/cloister/plugins"), house.plugins],
                        "log": {"level": "debug"}, "persistence": {"main": persistence},
