@@ -12,6 +12,7 @@
 
 #define IDLE_NS 1000000000u
 #define MAX_NS 10000000000u
+#define TERMINAL_CAPACITY (64 << 10) /* more than the kernel keeps of what was written to a terminal */
 
 #define STORE(member, value) __atomic_store_n(&(member), (value), __ATOMIC_RELEASE)
 
@@ -73,9 +74,11 @@ int cl_capture_new(struct cl_tapes *tapes, uint64_t pseq, const struct cl_wire_m
 int cl_capture_add(struct cl_capture *capture, uint32_t fd, int pipe, const struct cl_wire_pipe *how)
 {
     struct cl_reel *reel = &capture->reel[fd];
-    int capacity = fcntl(pipe, F_GETPIPE_SZ);
+    int terminal = isatty(pipe);
+    int capacity = terminal ? TERMINAL_CAPACITY : fcntl(pipe, F_GETPIPE_SZ);
 
     reel->pipe = pipe;
+    reel->terminal = terminal;
     if (capacity < 0 || fcntl(pipe, F_SETFL, O_NONBLOCK) < 0)
         return -errno;
     reel->tape = &capture->head->tape[fd];

@@ -10,6 +10,7 @@
 #include "common/keeper/client.h"
 #include "common/keeper/fd.h"
 #include "common/keeper/op.h"
+#include "common/keeper/terminal.h"
 
 void cl_control_answer(struct cl_sandbox *sandbox, const struct cl_packet *packet, int r, uint32_t count,
                        const int *fds, uint32_t n)
@@ -112,7 +113,7 @@ static const struct {
     {CL_WIRE_STDIN, cl_input},
     {CL_WIRE_STDIN_CLOSE, cl_input_close},
     {CL_WIRE_POLICY, cl_policy},
-    {CL_WIRE_RESIZE, refuse},
+    {CL_WIRE_RESIZE, cl_resize},
     {CL_WIRE_FILE_PUT, refuse},
     {CL_WIRE_PROCEED, refuse},
 };

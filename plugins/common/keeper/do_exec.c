@@ -38,7 +38,7 @@ int cl_do_session(struct cl_setup *setup)
         return cl_setup_detail(setup, -errno, "new session");
     if (session == CL_WIRE_SESSION_SETPGID && setpgid(0, 0) < 0)
         return cl_setup_detail(setup, -errno, "new process group");
-    return 0;
+    return cl_do_control(setup);
 }
 
 /* As the user, who may have no right to it. Magic links are refused, and what getcwd cannot name lies outside the root.

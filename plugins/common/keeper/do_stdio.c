@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* do_stdio.c - which descriptors the process has: 0, 1 and 2 as the plugin said, and no other. */
+/* do_stdio.c - which descriptors the process has: 0, 1, 2 and the further ones as the plugin said, and no other. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -41,13 +41,18 @@ void cl_close_all_but(const int *keep, size_t count)
 /* Before the working directory is entered: no path can lead through a descriptor of the host's then. */
 int cl_do_close(struct cl_setup *setup)
 {
-    int keep[5] = {setup->status, setup->null, -1, -1, -1};
+    int keep[6 + CL_WIRE_EXTRA_MAX] = {setup->status, setup->null, setup->terminal};
+    size_t n = 3;
 
     for (int i = 0; i < 3; i++) {
         setup->std[i] = setup->stdio[i].kind == CL_WIRE_STDIO_DESCRIPTOR ? setup->fds[setup->stdio[i].fd] : -1;
-        keep[2 + i] = setup->std[i];
+        keep[n++] = setup->std[i];
     }
-    cl_close_all_but(keep, 5);
+    for (uint32_t i = 0; i < setup->extra_count; i++) {
+        setup->extra[i].fd = (uint32_t)setup->fds[setup->extra[i].fd];
+        keep[n++] = (int)setup->extra[i].fd;
+    }
+    cl_close_all_but(keep, n);
     setup->fds = NULL;
     setup->fd_count = 0;
     setup->proc = -1;
@@ -78,19 +83,75 @@ int cl_do_block(struct cl_setup *setup)
     return r;
 }
 
+static int is_wanted(const struct cl_setup *setup, int number)
+{
+    for (uint32_t i = 0; i < setup->extra_count; i++)
+        if (setup->extra[i].number == (uint32_t)number)
+            return 1;
+    return 0;
+}
+
+/* What has a number that another one is to get takes a number that nobody wants. */
+static int step_aside(const struct cl_setup *setup, int fd)
+{
+    while (fd >= 0 && is_wanted(setup, fd)) {
+        int from = fd;
+
+        do
+            from++;
+        while (is_wanted(setup, from));
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, from);
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static int place_extras(struct cl_setup *setup)
+{
+    int keep[CL_WIRE_EXTRA_MAX + 1];
+    size_t n = 0;
+    int fd = step_aside(setup, setup->status);
+
+    if (fd < 0)
+        return fd;
+    setup->status = fd;
+    keep[n++] = fd;
+    for (uint32_t i = 0; i < setup->extra_count; i++) {
+        fd = step_aside(setup, (int)setup->extra[i].fd);
+        if (fd < 0)
+            return cl_setup_detail(setup, fd, "descriptor %u", setup->extra[i].number);
+        setup->extra[i].fd = (uint32_t)fd;
+    }
+    for (uint32_t i = 0; i < setup->extra_count; i++) {
+        if (dup2((int)setup->extra[i].fd, (int)setup->extra[i].number) < 0)
+            return cl_setup_detail(setup, -errno, "descriptor %u", setup->extra[i].number);
+        keep[n++] = (int)setup->extra[i].number;
+    }
+    cl_close_all_but(keep, n);
+    return 0;
+}
+
+static int source_of(const struct cl_setup *setup, int i)
+{
+    switch (setup->stdio[i].kind) {
+    case CL_WIRE_STDIO_NULL:
+        return setup->null;
+    case CL_WIRE_STDIO_TERMINAL:
+        return setup->terminal;
+    default:
+        return setup->std[i];
+    }
+}
+
 /* 0, 1 and 2 are open since the zygote's birth, so every source lies above them and no order of the three can lose one.
  */
 int cl_do_stdio(struct cl_setup *setup)
 {
-    for (int i = 0; i < 3; i++) {
-        int source = setup->stdio[i].kind == CL_WIRE_STDIO_NULL ? setup->null : setup->std[i];
-
-        if (dup2(source, i) < 0)
+    for (int i = 0; i < 3; i++)
+        if (dup2(source_of(setup, i), i) < 0)
             return cl_setup_detail(setup, -errno, "descriptor %d", i);
-    }
-    int keep = setup->status;
+    int r = place_extras(setup);
 
-    cl_close_all_but(&keep, 1);
     setup->null = -1;
-    return 0;
+    setup->terminal = -1;
+    return r;
 }

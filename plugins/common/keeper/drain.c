@@ -29,7 +29,7 @@ void cl_drain_exited(struct cl_sandbox *sandbox, struct cl_wire_record *record, 
     struct cl_beside *beside = cl_records_beside(&sandbox->records, record);
     struct cl_capture *capture = beside->capture;
 
-    cl_beside_close_input(beside, record);
+    cl_beside_close(beside, record);
     if (capture == NULL) {
         record->flags |= CL_WIRE_RECORD_DRAINED;
         return;

@@ -89,7 +89,8 @@ void cl_input_close(struct cl_sandbox *sandbox, struct cl_packet *packet)
     struct cl_wire_record *record = NULL;
     int r = find_input(sandbox, packet->u.process.pseq, &record);
 
-    if (r == 0)
+    /* A terminal has no end of input: who sits at it types its EOF character. */
+    if (r == 0 && cl_records_beside(&sandbox->records, record)->terminal < 0)
         cl_beside_close_input(cl_records_beside(&sandbox->records, record), record);
     cl_control_answer(sandbox, packet, r, 0, NULL, 0);
 }

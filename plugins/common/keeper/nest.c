@@ -63,6 +63,8 @@ static int make_nodes(void)
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
         if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) < 0)
             return -errno;
+    if (mkdir("dev/pts", 0755) < 0) /* a place for do_terminal.c */
+        return -errno;
     return mount_setattr(AT_FDCWD, "dev", 0, &readonly, sizeof(readonly)) < 0 ? -errno : 0;
 }
 

@@ -19,6 +19,7 @@
 #include "common/keeper/procfs.h"
 #include "common/keeper/report.h"
 #include "common/keeper/slip.h"
+#include "common/keeper/terminal.h"
 
 #define PF_FORKNOEXEC 0x40u
 
@@ -97,6 +98,8 @@ static void answer(struct cl_sandbox *sandbox, struct cl_op *op, int fd)
     message.pid = record != NULL && op->error == 0 ? record->pid : 0;
     memcpy(message.step, op->step, sizeof(message.step));
     memcpy(message.detail, op->detail, sizeof(message.detail));
+    message.uid = op->error == 0 ? op->plan->uid : 0;
+    message.gid = op->error == 0 ? op->plan->gid : 0;
     cl_sandbox_answer(sandbox, &message, fd);
     op->serial = 0;
 }
@@ -274,6 +277,8 @@ static void on_report(struct cl_sandbox *sandbox, struct cl_op *op, const struct
         on_priority(op);
     else if (report->kind == CL_REPORT_BLOCKED && op->block && !op->blocked)
         on_blocked(sandbox, op);
+    else if (report->kind == CL_REPORT_TERMINAL && op->child > 0)
+        cl_terminal_take(sandbox, op, &fds[0]);
     else if (report->kind == CL_REPORT_PAUSED)
         op->paused = 1;
     else

@@ -34,6 +34,9 @@ struct cl_op {
     const struct cl_wire_plan *plan;
     int *fds; /* of the request, and the process's ends of pipes; -1 once closed */
     uint32_t fd_count;
+    struct cl_wire_pipe terminal; /* how what is written to it is captured */
+    uint32_t rows;                /* a size that came before the terminal; 0 = none */
+    uint32_t columns;
     uint32_t pipe_owner[3]; /* uid inside, of each stdio entry that is a pipe; else CL_WIRE_NO_FD */
 };
 

@@ -17,6 +17,7 @@
 #include "common/keeper/pipes.h"
 #include "common/keeper/plan.h"
 #include "common/keeper/steps.h"
+#include "common/keeper/terminal.h"
 
 static void refuse(struct cl_sandbox *sandbox, const struct cl_packet *packet, int r, const char *step,
                    const char *detail)
@@ -67,7 +68,8 @@ static struct cl_op *op_new(const struct cl_packet *packet, uint64_t container, 
 
 /* Runs in the helper: everything of the keeper that the new process has no business with is closed first. */
 _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct cl_op *op,
-                                const struct cl_container *container, const struct cl_wire_stdio *stdio, int status)
+                                const struct cl_container *container, const struct cl_wire_stdio *stdio,
+                                const struct cl_wire_memo *memo, int status)
 {
     struct cl_setup setup = {
         .plan = op->plan,
@@ -80,12 +82,17 @@ _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct c
         .enter = container->enter,
         .blocked = op->block,
         .std = {-1, -1, -1},
+        .terminal = -1,
+        .rows = memo->rows,
+        .columns = memo->columns,
+        .extra_count = memo->extra_count,
         .borrowed = {-1, -1, -1},
     };
     int keep[CL_WIRE_STAGED_MAX + 3 + 4];
     size_t n = 0;
 
     memcpy(setup.stdio, stdio, sizeof(setup.stdio));
+    memcpy(setup.extra, memo->extra, sizeof(setup.extra));
     for (uint32_t i = 0; i < op->fd_count; i++)
         keep[n++] = op->fds[i];
     keep[n++] = setup.status;
@@ -98,7 +105,7 @@ _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct c
 }
 
 static int fork_helper(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_container *container,
-                       const struct cl_wire_stdio *stdio)
+                       const struct cl_wire_stdio *stdio, const struct cl_wire_memo *memo)
 {
     int pair[2];
 
@@ -107,7 +114,7 @@ static int fork_helper(struct cl_sandbox *sandbox, struct cl_op *op, const struc
     pid_t pid = fork();
 
     if (pid == 0)
-        be_helper(sandbox, op, container, stdio, pair[1]);
+        be_helper(sandbox, op, container, stdio, memo, pair[1]);
     int r = pid < 0 ? -errno : fcntl(pair[0], F_SETFL, O_NONBLOCK);
 
     close(pair[1]);
@@ -127,7 +134,7 @@ static int begin(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_c
     if (r < 0)
         return r;
     cl_op_halt(sandbox, op, "fork", 3);
-    r = fork_helper(sandbox, op, container, plain);
+    r = fork_helper(sandbox, op, container, plain, memo);
     if (r < 0)
         return r;
     cl_op_halt(sandbox, op, "fork", 4);
@@ -138,11 +145,13 @@ static int begin(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_c
 }
 
 /* A terminal is made if the plan says so, and then it is all three; a blocked init gets it with START. */
-static int terminal_fits(const struct cl_wire_plan *plan, const struct cl_wire_stdio *stdio, int block)
+static int terminal_fits(const struct cl_wire_plan *plan, const struct cl_wire_stdio *stdio,
+                         const struct cl_wire_memo *memo, int block)
 {
     int has = stdio[0].kind == CL_WIRE_STDIO_TERMINAL;
+    int made = (plan->flags & CL_WIRE_PLAN_TERMINAL) != 0;
 
-    return block ? !has : has == ((plan->flags & CL_WIRE_PLAN_TERMINAL) != 0);
+    return (block ? !has : has == made) && (made || memo->rows == 0);
 }
 
 /* Common checks of CREATE and EXEC. NULL after a refusal. */
@@ -170,10 +179,13 @@ static struct cl_op *admit(struct cl_sandbox *sandbox, struct cl_packet *packet,
         r = cl_plan_map(packet->fds[packet->fd_count - 1], kind, op->fd_count, &op->plan, &where);
         const char *undoable = r == 0 ? cl_plan_undoable(op->plan) : NULL;
 
-        if (undoable != NULL || memo->extra_count != 0) {
-            where = undoable ? undoable : "extra";
+        if (undoable != NULL) {
+            where = undoable;
             r = -ENOSYS;
-        } else if (r == 0 && !terminal_fits(op->plan, stdio, op->block)) {
+        } else if (r == 0 && (op->plan->flags & CL_WIRE_PLAN_PAUSE) && memo->extra_count != 0) {
+            where = "extra";
+            r = -EBADMSG;
+        } else if (r == 0 && !terminal_fits(op->plan, stdio, memo, op->block)) {
             where = "terminal";
             r = -EBADMSG;
         }
@@ -308,6 +320,9 @@ static int give_stdio(struct cl_sandbox *sandbox, struct cl_op *op, const struct
     int r = cl_pipes_make(sandbox, given, record, start->stdio, &start->memo, plain);
 
     given->pseq = op->pseq;
+    if (r == 0 && start->memo.rows != 0)
+        r = cl_terminal_resize(cl_records_beside(&sandbox->records, record)->terminal, start->memo.rows,
+                               start->memo.columns);
     if (r == 0)
         r = cl_pipes_own(sandbox, given, op->child);
     if (r == 0)
@@ -324,8 +339,9 @@ void cl_op_start(struct cl_sandbox *sandbox, struct cl_packet *packet)
     struct cl_op given = {.sock = -1, .slip = -1};
     int r = take_fds(sandbox, packet, 0, &given);
 
-    if (r == 0 && (cl_wire_stdio_check(start->stdio, &start->memo, given.fd_count) < 0 ||
-                   start->memo.extra_count != 0 || (op != NULL && !terminal_fits(op->plan, start->stdio, 0))))
+    if (r == 0 &&
+        (cl_wire_stdio_check(start->stdio, &start->memo, given.fd_count) < 0 || start->memo.extra_count != 0 ||
+         (op != NULL && !terminal_fits(op->plan, start->stdio, &start->memo, 0))))
         r = -EBADMSG;
     else if (r == 0 && op == NULL)
         r = cl_container_find(&sandbox->containers, start->container) ? -EALREADY : -ESRCH;

@@ -9,6 +9,7 @@
 
 #include "common/keeper/fd.h"
 #include "common/keeper/procfs.h"
+#include "common/keeper/terminal.h"
 
 #define UID_MAP_MAX 16384u /* 340 lines of three numbers */
 
@@ -51,6 +52,19 @@ static int make_output(struct cl_sandbox *sandbox, struct cl_op *op, struct cl_w
     return cl_capture_add(beside->capture, i, ends[0], &memo->pipe[i]);
 }
 
+/* There is nothing to read from until the process has made it. */
+static int make_terminal(struct cl_sandbox *sandbox, struct cl_op *op, struct cl_wire_record *record,
+                         struct cl_beside *beside, const struct cl_wire_memo *memo)
+{
+    int r = cl_capture_new(&sandbox->tapes, record->pseq, memo, &beside->capture);
+
+    if (r < 0)
+        return r;
+    record->flags |= CL_WIRE_RECORD_CAPTURED;
+    op->terminal = memo->pipe[1];
+    return beside->terminal >= 0 ? cl_terminal_attach(beside, record, &memo->pipe[1]) : 0;
+}
+
 int cl_pipes_make(struct cl_sandbox *sandbox, struct cl_op *op, struct cl_wire_record *record,
                   const struct cl_wire_stdio stdio[3], const struct cl_wire_memo *memo,
                   struct cl_wire_stdio ret_stdio[3])
@@ -69,6 +83,8 @@ int cl_pipes_make(struct cl_sandbox *sandbox, struct cl_op *op, struct cl_wire_r
         else
             r = make_output(sandbox, op, record, beside, memo, i, &ret_stdio[i]);
     }
+    if (r == 0 && stdio[0].kind == CL_WIRE_STDIO_TERMINAL)
+        r = make_terminal(sandbox, op, record, beside, memo);
     return r;
 }
 
@@ -78,6 +94,8 @@ void cl_pipes_drop(struct cl_sandbox *sandbox, struct cl_wire_record *record)
 
     cl_beside_close_input(beside, record);
     beside->input = CL_INPUT_NONE;
+    if (beside->capture != NULL && beside->terminal >= 0)
+        cl_reel_close(&beside->capture->reel[1]); /* whoever tries again reads it */
     if (beside->capture != NULL)
         cl_capture_release(beside->capture);
     beside->capture = NULL;

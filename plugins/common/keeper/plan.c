@@ -46,7 +46,7 @@ const char *cl_plan_undoable(const struct cl_wire_plan *plan)
         const char *name;
     } flags[] = {
         {CL_WIRE_PLAN_RESOLVE, "resolve"},
-        {CL_WIRE_PLAN_TERMINAL, "terminal"},
+
         {CL_WIRE_PLAN_POINT, "point"},
         {CL_WIRE_PLAN_NONROOT_CAPS, "nonroot-caps"},
     };

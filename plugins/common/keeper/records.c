@@ -20,7 +20,7 @@ struct cl_wire_record *cl_records_add(struct cl_records *records, uint64_t pseq,
                                                    .flags = flags,
                                                    .state = CL_WIRE_STARTING,
                                                    .start_real_ns = cl_clock(CLOCK_REALTIME)};
-    records->beside[index] = (struct cl_beside){.input = CL_INPUT_NONE};
+    records->beside[index] = (struct cl_beside){.terminal = -1, .input = CL_INPUT_NONE};
     return &records->item[index];
 }
 
@@ -54,12 +54,18 @@ void cl_beside_close_input(struct cl_beside *beside, struct cl_wire_record *reco
     record->flags &= ~CL_WIRE_RECORD_STDIN;
 }
 
+void cl_beside_close(struct cl_beside *beside, struct cl_wire_record *record)
+{
+    cl_beside_close_input(beside, record);
+    cl_drop_fd(&beside->terminal);
+}
+
 void cl_records_remove(struct cl_records *records, struct cl_wire_record *record)
 {
     struct cl_beside *beside = cl_records_beside(records, record);
     size_t behind = records->count - (size_t)(record - records->item) - 1;
 
-    cl_beside_close_input(beside, record);
+    cl_beside_close(beside, record);
     free(beside->memo);
     if (beside->capture != NULL)
         cl_capture_release(beside->capture);

@@ -16,7 +16,8 @@ struct cl_memo {
 struct cl_beside {
     struct cl_memo *memo;
     struct cl_capture *capture;
-    int input; /* the writer of its stdin, or one of these */
+    int terminal; /* the master of it as long as the process lives, or -1 */
+    int input;    /* the writer of its stdin, or one of these */
 };
 #define CL_INPUT_NONE (-1)   /* its stdin is no pipe */
 #define CL_INPUT_CLOSED (-2) /* it was */
@@ -46,8 +47,9 @@ void cl_records_exit(struct cl_records *records, struct cl_wire_record *record, 
 /* Processes of a container that have not exited. */
 uint32_t cl_records_live(const struct cl_records *records, uint64_t container);
 
-/* The keeper's writer, if it holds one. */
+/* The keeper's writer, if it holds one; that and the terminal. */
 void cl_beside_close_input(struct cl_beside *beside, struct cl_wire_record *record);
+void cl_beside_close(struct cl_beside *beside, struct cl_wire_record *record);
 
 /* inventory.c: a sealed memfd with all records; with an entry for each. */
 int cl_inventory_status(const struct cl_records *records, int *ret_fd);

@@ -331,7 +331,8 @@ static uint64_t room_or_starve(struct cl_reel *reel, uint64_t want)
 
 static ssize_t throw_away(struct cl_reel *reel, uint64_t size)
 {
-    ssize_t n = splice(reel->pipe, NULL, reel->capture->tapes->null, NULL, size, SPLICE_F_NONBLOCK);
+    ssize_t n = reel->terminal ? cl_terminal_move(reel, -1, size)
+                               : splice(reel->pipe, NULL, reel->capture->tapes->null, NULL, size, SPLICE_F_NONBLOCK);
 
     if (n > 0 && reel->state == CL_TAPE_OPEN) {
         reel->end += (uint64_t)n;
@@ -345,7 +346,8 @@ static ssize_t throw_away(struct cl_reel *reel, uint64_t size)
 static ssize_t record(struct cl_reel *reel, uint64_t size)
 {
     off_t at = (off_t)((uint64_t)reel->fd << CL_TAPE_SHIFT | reel->end);
-    ssize_t n = splice(reel->pipe, NULL, reel->capture->memfd, &at, size, SPLICE_F_NONBLOCK);
+    ssize_t n = reel->terminal ? cl_terminal_move(reel, at, size)
+                               : splice(reel->pipe, NULL, reel->capture->memfd, &at, size, SPLICE_F_NONBLOCK);
 
     if (n > 0) {
         reel->end += (uint64_t)n;

@@ -24,7 +24,12 @@ struct cl_setup {
     uint64_t enter; /* EXEC: CLONE_NEW* of init's namespaces to enter */
     int blocked;    /* CREATE: stop before the last steps until a GO */
     struct cl_wire_stdio stdio[3];
-    int std[3];                      /* descriptors that become 0, 1, 2; -1 closed */
+    int std[3];   /* descriptors that become 0, 1, 2; -1 closed */
+    int terminal; /* the process's end of it, or -1 */
+    uint32_t rows;
+    uint32_t columns;
+    uint32_t extra_count;
+    struct cl_wire_extra extra[CL_WIRE_EXTRA_MAX]; /* after "close" `fd` is the descriptor itself */
     int borrowed[CL_BORROWED_COUNT]; /* kernel file systems made as host root for a user namespace that may not; or -1
                                       */
     int *late_readonly;              /* mounts that become read-only when everything below them stands */
@@ -83,6 +88,9 @@ int cl_do_late_readonly(struct cl_setup *setup);
 /* do_devices.c */
 int cl_do_devices(struct cl_setup *setup);
 int cl_do_links(struct cl_setup *setup);
+/* do_terminal.c */
+int cl_do_terminal(struct cl_setup *setup);
+int cl_do_control(struct cl_setup *setup); /* of step "session" */
 /* do_mask.c */
 int cl_do_mask(struct cl_setup *setup);
 int cl_do_readonly(struct cl_setup *setup);

@@ -51,9 +51,10 @@ static const struct step create_helper[] = {
 };
 
 /*
- * Groups before gid before uid (the later ones take the right to do the earlier); bounding set while we still may;
- * limits after the last descriptor is placed (a NOFILE of 3 must not break us); stdio and the program's path before the
- * filter, which is the last thing before exec, because it may forbid anything.
+ * The terminal when the container's devpts is there and its /dev can still be written. Groups before gid before uid
+ * (the later ones take the right to do the earlier); bounding set while we still may; limits after the last descriptor
+ * is placed (a NOFILE of 3 must not break us); stdio and the program's path before the filter, which is the last thing
+ * before exec, because it may forbid anything.
  */
 static const struct step create_child[] = {
     {"user-map", cl_setup_wait_go, NULL},
@@ -67,6 +68,7 @@ static const struct step create_child[] = {
     {"mount", cl_do_mounts, undo_mounts},
     {"device", cl_do_devices, NULL},
     {"link", cl_do_links, NULL},
+    {"terminal", cl_do_terminal, NULL},
     {"mount-readonly", cl_do_late_readonly, NULL},
     {"readonly", cl_do_readonly, NULL},
     {"mask", cl_do_mask, NULL},
@@ -100,6 +102,7 @@ static const struct step exec_helper[] = {
 static const struct step exec_child[] = {
     {"oom-score", cl_setup_wait_go, NULL},
     {"join-cgroup", cl_do_join_cgroups, NULL},
+    {"terminal", cl_do_terminal, NULL},
     {"nice", cl_do_nice, NULL},
     {"session", cl_do_session, NULL},
     {"bounding", cl_do_bounding, NULL},

@@ -11,6 +11,8 @@
 
 #include "common/keeper/wire.h"
 
+#include <sys/types.h>
+
 struct cl_tapes;
 struct cl_capture;
 
@@ -19,6 +21,7 @@ struct cl_reel {
     struct cl_tape *tape; /* in the shared page; NULL once that is given back */
     uint32_t fd;          /* the child's descriptor */
     int pipe;             /* our end; -1: it has ended, or is not captured */
+    int terminal;         /* it is the master of one */
     int watched;
     int starved;    /* there is no room, so the pipe is not read */
     int owed;       /* pages wait for a reader to be done with them */
@@ -88,7 +91,7 @@ uint64_t cl_tapes_allow(struct cl_tapes *tapes, struct cl_reel *reel, uint64_t w
 
 /* One that captures nothing yet; drain spans as in the memo. */
 int cl_capture_new(struct cl_tapes *tapes, uint64_t pseq, const struct cl_wire_memo *memo, struct cl_capture **ret);
-/* The pipe's reading end is taken, also on failure. */
+/* The pipe's reading end, or the terminal's master, is taken, also on failure. */
 int cl_capture_add(struct cl_capture *capture, uint32_t fd, int pipe, const struct cl_wire_pipe *how);
 /* Gives everything back, and goes on emptying pipes that others still hold. */
 void cl_capture_release(struct cl_capture *capture);
@@ -112,6 +115,12 @@ void cl_reel_drop(struct cl_reel *reel, uint64_t start);
 void cl_reel_end(struct cl_reel *reel, uint32_t state);
 void cl_reel_close(struct cl_reel *reel);   /* the pipe */
 int cl_reel_is_lossy(struct cl_reel *reel); /* nobody is promised its bytes */
+
+/* --- terminal.c --- */
+
+/* From a terminal to the tape's file at `at`, or nowhere if that is negative. As splice(2) would say it; the end is 0.
+ */
+ssize_t cl_terminal_move(const struct cl_reel *reel, off_t at, uint64_t size);
 
 #define CL_PAGE 4096u
 

@@ -440,9 +440,9 @@ struct cl_wire_answer bed_start(struct bed *bed, uint64_t id, int out)
     start.container = id;
     start.stdio[0] = (struct cl_wire_stdio){.fd = CL_WIRE_NO_FD};
     for (int i = 1; i < 3; i++)
-        start.stdio[i] = (struct cl_wire_stdio){.kind = CL_WIRE_STDIO_DESCRIPTOR, .fd = 0};
+        start.stdio[i] = out >= 0 ? (struct cl_wire_stdio){.kind = CL_WIRE_STDIO_DESCRIPTOR, .fd = 0} : start.stdio[0];
     take_wishes(bed, start.stdio, &start.memo);
-    assert_int_equal(cl_wire_send(bed->sock, &start, &out, 1), 0);
+    assert_int_equal(cl_wire_send(bed->sock, &start, &out, out >= 0), 0);
     return bed_wait_answer(bed, bed->serial);
 }
 
