@@ -322,6 +322,17 @@ static void test_round_trip(void **state)
     assert_int_equal(tear_down(state), 0);
 }
 
+static void test_nothing(void **state)
+{
+    CTL_UNPACK_CLEANUP struct ctl_unpack archive = CTL_UNPACK_INIT;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    assert_int_equal(ctl_unpack_begin(&archive, fd, NULL), 0);
+    assert_int_equal(ctl_unpack_kind(&archive), CTL_ARCHIVE_NOTHING);
+    assert_int_equal(ctl_unpack_into(&archive, "/nonexistent", NULL, false, NULL), 0);
+    (void)close(fd);
+}
+
 /* A reader that goes is no failure of the files; files that cannot be read never look like the end of the archive. */
 static void test_pack_fails(void **state)
 {
@@ -351,6 +362,7 @@ static void test_pack_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_hostile),
-                                       cmocka_unit_test(test_round_trip), cmocka_unit_test(test_pack_fails)};
+                                       cmocka_unit_test(test_round_trip), cmocka_unit_test(test_nothing),
+                                       cmocka_unit_test(test_pack_fails)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

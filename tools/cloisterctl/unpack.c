@@ -51,8 +51,10 @@ int ctl_unpack_begin(struct ctl_unpack *unpack, int fd, struct cloister_error *e
     unpack->in = archive_read_new();
     if (!unpack->in)
         return ctl_no_memory(err);
-    /* Tar and nothing else, uncompressed: the less is read by guessing, the better. */
+    /* Tar and nothing else, uncompressed: the less is read by guessing, the better. A stream without a byte is what is
+     * left of one that was refused; why is in its answer. */
     if (archive_read_support_format_tar(unpack->in) != ARCHIVE_OK ||
+        archive_read_support_format_empty(unpack->in) != ARCHIVE_OK ||
         archive_read_open_fd(unpack->in, fd, BLOCK) != ARCHIVE_OK)
         return broken(unpack->in, "read the archive", err);
     int got = archive_read_next_header(unpack->in, &unpack->entry);
