@@ -171,15 +171,27 @@ static int show_round(struct watch *watch, struct cloister_error *err)
     return failed;
 }
 
-static int show_stats(struct watch *watch, bool once, struct cloister_error *err)
+/* What there is for containers without a limit. A service that may not tell leaves their share open. */
+static int ask_machine(struct watch *watch, struct cloister_error *err)
 {
     CL_VALUE_CLEANUP cloister_value *machine = NULL;
+    int failed = ask_stats(watch, "scope", "machine", &machine, err);
+
+    if (failed < 0 && (err->code == CLOISTER_DENIED || err->code == CLOISTER_UNSUPPORTED)) {
+        cl_error_clear(err);
+        return 0;
+    }
+    (void)cl_value_u64(cl_value_get_cstr(cl_value_get_cstr(machine, "stats"), "mem_total"), &watch->machine);
+    return failed;
+}
+
+static int show_stats(struct watch *watch, bool once, struct cloister_error *err)
+{
     bool first = !watch->context->json; /* what people read are differences: nothing to show yet */
     int failed = ctl_client_connect(&watch->client, watch->context->socket, err);
 
     if (failed == 0)
-        failed = ask_stats(watch, "scope", "machine", &machine, err);
-    (void)cl_value_u64(cl_value_get_cstr(cl_value_get_cstr(machine, "stats"), "mem_total"), &watch->machine);
+        failed = ask_machine(watch, err);
     if (failed == 0)
         failed = watch_find(watch, err);
     while (failed == 0) {

@@ -60,6 +60,23 @@ static void read_scope(struct ct_params *params, struct subject *subject)
         (void)ct_need(params, "process", subject->process != 0);
 }
 
+/* To set a peak back is more than looking. */
+static void read_flags(struct ct_params *params, cloister_exchange *exchange, uint32_t *ret_flags)
+{
+    const struct cloister_host *host = params->instance->host;
+    struct cloister_conn_info info = {CLOISTER_INIT(struct cloister_conn_info)};
+    bool reset = false, raw = false;
+    (void)ct_bool(params, "reset_peak", &reset);
+    (void)ct_bool(params, "raw", &raw);
+    *ret_flags = (reset ? CLOISTER_STATS_RESET_PEAK : 0) | (raw ? CLOISTER_STATS_RAW : 0);
+    host->exchange->conn_info(host->exchange->conn(exchange), &info);
+    if (params->failed || !reset || info.access >= CLOISTER_ACCESS_CONTROL)
+        return;
+    params->failed = true;
+    host->log->error_set(params->err, CLOISTER_DENIED, 0, "reset_peak", "params",
+                         "key 'reset_peak': permission denied to who may only observe");
+}
+
 void ct_stats(struct ct_instance *instance, cloister_exchange *exchange, const cloister_value *object)
 {
     static const char *const known[] = {"id", "name", "scope", "container", "process", "reset_peak", "raw", NULL};
@@ -68,18 +85,15 @@ void ct_stats(struct ct_instance *instance, cloister_exchange *exchange, const c
     struct cloister_stats_args args = {CLOISTER_INIT(struct cloister_stats_args)};
     struct subject subject = {0};
     struct ct_call *call = ct_call_new(instance, exchange);
-    bool reset = false, raw = false;
     cloister_op op = 0;
     if (!call)
         return;
     (void)ct_params_known(&params, known);
     read_scope(&params, &subject);
-    (void)ct_bool(&params, "reset_peak", &reset);
-    (void)ct_bool(&params, "raw", &raw);
+    read_flags(&params, exchange, &args.flags);
     args.scope = subject.scope;
     args.container = subject.container;
     args.process = subject.process;
-    args.flags = (reset ? CLOISTER_STATS_RESET_PEAK : 0) | (raw ? CLOISTER_STATS_RAW : 0);
     call->finish = answer_stats;
     call->for_client_only = true;
     if (args.scope == CLOISTER_SCOPE_MACHINE ? !params.failed : ct_target(&params, call->sandbox)) {

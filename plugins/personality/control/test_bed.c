@@ -25,6 +25,7 @@ void tell(const char *format, ...)
 struct cloister_exchange exchanges[8];
 uint32_t push_result;
 uint64_t push_max;
+uint32_t conn_access;
 unsigned pushes;
 char last_push[1024];
 
@@ -84,6 +85,7 @@ static void conn_info(const cloister_conn *conn, struct cloister_conn_info *ret)
 {
     (void)conn;
     ret->largest_request = 4321;
+    ret->access = conn_access;
 }
 
 static void drained(const struct cloister_host *self)
@@ -553,6 +555,7 @@ int set_up(void **state)
     story[0] = 0;
     push_result = CLOISTER_PUSH_OK;
     push_max = 1024;
+    conn_access = CLOISTER_ACCESS_CONTROL;
     pushes = 0;
     memset(exchanges, 0, sizeof(exchanges));
     fake_host_init(&host);

@@ -34,6 +34,8 @@ extern char story[8192];
 /* What a push comes to. */
 extern uint32_t push_result;
 extern uint64_t push_max;
+/* Of every connection. */
+extern uint32_t conn_access;
 extern unsigned pushes;
 extern char last_push[1024];
 

@@ -131,6 +131,20 @@ static void test_answers(void **state)
     assert_string_equal(story, "0:200 {}\n");
 }
 
+static void test_observer(void **state)
+{
+    (void)state;
+    conn_access = CLOISTER_ACCESS_OBSERVE;
+    request(0, "stats", "{\"id\":\"known\",\"reset_peak\":false}");
+    assert_string_equal(story, "stats scope=2 known/ process=0 flags=0\n");
+    complete(CLOISTER_CANCELLED, NULL);
+    story[0] = 0;
+    request(0, "stats", "{\"id\":\"known\",\"reset_peak\":true}");
+    assert_string_equal(story,
+                        "0:403 " ERROR_OF("failure", "key 'reset_peak': permission denied to who may only observe",
+                                          "denied") ",\"step\":\"params\"}\n");
+}
+
 /* An engine of tomorrow may give longer elements, one of yesterday shorter ones; a name is what a container calls
  * itself. */
 static void test_procs(void **state)
@@ -159,6 +173,6 @@ static void test_procs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_errors), CASE(test_answers),
-                                       CASE(test_procs)};
+                                       CASE(test_procs), CASE(test_observer)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
