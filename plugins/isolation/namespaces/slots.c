@@ -32,7 +32,8 @@ static bool is_left(const struct cl_tape_slot *slot, uint32_t era)
     return LOAD(slot->state) != CL_TAPE_SLOT_FREE && owner != era && owner != 0;
 }
 
-/* Of those left behind, the one that fits best; NULL: none does. */
+/* Of those left behind, the one whose reader may be coming back; NULL: none. At a position that is one at that very
+ * byte: the cursor is exact, and one that stands elsewhere is somebody else's, whose bytes it keeps. */
 static struct cl_tape_slot *fitting(struct cl_tape_head *head, const struct ns_slot_want *want)
 {
     struct cl_tape_slot *best = NULL;
@@ -43,10 +44,9 @@ static struct cl_tape_slot *fitting(struct cl_tape_head *head, const struct ns_s
 
         if (!is_left(slot, want->era) || LOAD(slot->fd) != want->fd)
             continue;
-        if (want->from == CLOISTER_ATTACH_POSITION && at > want->position)
+        if (want->from == CLOISTER_ATTACH_POSITION && at != want->position)
             continue;
-        if (best == NULL || (want->from == CLOISTER_ATTACH_RESUME ? at < byte_of(LOAD(best->cursor))
-                                                                  : at > byte_of(LOAD(best->cursor))))
+        if (best == NULL || at < byte_of(LOAD(best->cursor)))
             best = slot;
     }
     return best;

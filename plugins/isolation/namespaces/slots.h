@@ -26,8 +26,8 @@ struct ns_slot_got {
 };
 
 /*
- * Takes a slot: for RESUME the slowest one that a dead daemon left behind, for POSITION the one left behind at that
- * very byte or else the nearest before it, else a free one; where all are taken the longest left one gives way.
+ * Takes a slot: for RESUME the slowest one that a dead daemon left behind, for POSITION one left behind at that very
+ * byte, else a free one; where all are taken the longest left one gives way.
  * -ENODATA: that descriptor is not captured; -ERANGE: position has not been written; -EBUSY: 16 readers are connected.
  */
 int ns_slot_take(struct cl_tape_head *head, const struct ns_slot_want *want, struct ns_slot_got *ret);

@@ -57,10 +57,10 @@ static void test_where(void **state)
         {"oldest", CLOISTER_ATTACH_OLDEST, 0, 0, 0, 100, 0},
         {"resume: the slowest", CLOISTER_ATTACH_RESUME, 0, 0, 9, 120, 0, 70},
         {"that very byte", CLOISTER_ATTACH_POSITION, 200, 0, 7, 200, 0, 150},
-        {"the nearest before", CLOISTER_ATTACH_POSITION, 199, 0, 3, 199, 0},
-        {"none before", CLOISTER_ATTACH_POSITION, 110, 0, 0, 110, 0},
+        {"behind others, whose places stay", CLOISTER_ATTACH_POSITION, 199, 0, 0, 199, 0},
+        {"before others", CLOISTER_ATTACH_POSITION, 110, 0, 0, 110, 0},
         {"gone already", CLOISTER_ATTACH_POSITION, 40, 0, 0, 100, 60, 40},
-        {"the end", CLOISTER_ATTACH_POSITION, 500, 0, 7, 500, 0},
+        {"the end", CLOISTER_ATTACH_POSITION, 500, 0, 0, 500, 0},
         {"not yet written", CLOISTER_ATTACH_POSITION, 501, -ERANGE, 0, 0, 0},
     };
 
@@ -102,6 +102,22 @@ static void test_resume_lost(void **state)
     assert_int_equal(take(CLOISTER_ATTACH_RESUME, 0, &got), 0); /* nobody else was: the oldest byte, nothing lost */
     assert_int_equal(got.position, 100);
     assert_int_equal(got.lost, 0);
+}
+
+/* Of two readers the first had read to the end, so that its place was given up, the other's was left at 150. The first
+ * comes again and must not get the other's: nothing else keeps what lies behind it. */
+static void test_not_the_others(void **state)
+{
+    struct ns_slot_got first, other;
+
+    reset(100, 500);
+    leave(3, 4, 150);
+    assert_int_equal(take(CLOISTER_ATTACH_POSITION, 500, &first), 0);
+    assert_int_equal(head.slot[3].state, CL_TAPE_SLOT_BLOCK);
+    assert_int_equal(ns_slot_position(&head, 3), 150);
+    assert_int_equal(take(CLOISTER_ATTACH_POSITION, 150, &other), 0);
+    assert_int_equal(other.index, 3);
+    assert_int_equal(other.lost, 0);
 }
 
 static void test_full(void **state)
@@ -171,10 +187,8 @@ static void test_handshakes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_where),
-        cmocka_unit_test(test_resume_lost),
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_handshakes),
+        cmocka_unit_test(test_where), cmocka_unit_test(test_resume_lost), cmocka_unit_test(test_not_the_others),
+        cmocka_unit_test(test_full),  cmocka_unit_test(test_handshakes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
