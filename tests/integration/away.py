@@ -88,8 +88,8 @@ def many_execs(daemon, rootfs, count):
 
 
 class Reader:
-    def __init__(self, daemon, name, position):
-        self.client = daemon.client()
+    def __init__(self, client, name, position):
+        self.client = client
         self.ours, theirs = socket.socketpair()
         self.request = self.client.send("attach", {"name": name, "fd": 1, "from": position, "policy": "block"}, {"stream": theirs.fileno()})
         theirs.close()
@@ -108,44 +108,99 @@ class Reader:
         self.client.close()
 
 
+def say(client, name, text):
+    """Writes text to the stdin of the container's init."""
+    ours, theirs = socket.socketpair()
+    request = client.send("stdin", {"name": name}, {"stream": theirs.fileno()})
+    theirs.close()
+    ours.sendall(text)
+    ours.shutdown(socket.SHUT_WR)
+    assert client.answer(request)["bytes"] == len(text)
+    ours.close()
+
+
+def first_difference(got, wanted):
+    """Where, for a message; None: there is none."""
+    if got == wanted:
+        return None
+    at = next((i for i, pair in enumerate(zip(got, wanted)) if pair[0] != pair[1]), min(len(got), len(wanted)))
+    there = got[at:at + 40]
+    return f"{len(got)} bytes of {len(wanted)}, at {at} there is {there!r} (of {wanted.find(there) if there else at}), not {wanted[at:at + 40]!r}"
+
+
 def three_readers(daemon, rootfs, kills):
     """Three readers of one stream at their own pace, the daemon killed again and again: each has every byte once."""
     lines = b"".join(b"%d\n" % i for i in range(1, 300001))
-    with daemon.client() as client:
-        client.call("create", dict(specs.create(rootfs, ["sh", "-c", "seq 1 300000; sleep 1000"], name="seq"), stdio=PIPES))
     joined = [b"", b"", b""]
-    for turn in range(kills + 1):
-        readers = [Reader(daemon, "seq", len(one)) for one in joined]
-        share = len(lines) // (kills + 1) * (turn + 1) if turn < kills else len(lines)
+    client = daemon.client()
+    script = ["sh", "-c", "read go; seq 1 300000"]
+    # A reader may be killed before it has got anything, turn after turn: the window is all there is, so that none is left behind by more.
+    stdio = [{"kind": "pipe"}, {"kind": "pipe", "window": 2 << 20}, {"kind": "null"}]
+    client.call("create", dict(specs.create(rootfs, script, name="seq"), stdio=stdio))
+    # A byte is kept for the readers there are: one that comes later begins behind what those have had, and hears how much that was only
+    # when its stream ends. So the process waits until all three are there. (In one connection: the attaches are done before the stdin.)
+    readers = [Reader(client, "seq", 0) for _ in joined]
+    say(client, "seq", b"go\n")
+    for turn in range(kills):
+        share = len(lines) // (kills + 1) * (turn + 1)
         for i, reader in enumerate(readers):
             joined[i] += reader.read(max(0, share - len(joined[i]) - 1000 * i))
-        if turn < kills:
-            daemon.kill()
-            for i, reader in enumerate(readers):
-                joined[i] += reader.read(1 << 30)  # what was in the socket is in the cursor's count
-                reader.close()
-            daemon.start()
-        else:
-            for i, reader in enumerate(readers):
-                joined[i] += reader.read(len(lines) - len(joined[i]))
-                reader.close()
-    for i, one in enumerate(joined):
-        assert one == lines, f"reader {i}: {len(one)} bytes, not the {len(lines)} that were written"
+        daemon.kill()
+        for i, reader in enumerate(readers):
+            joined[i] += reader.read(1 << 30)  # what was in the socket is in the cursor's count
+            reader.close()
+        daemon.start()
+        readers = [Reader(daemon.client(), "seq", len(one)) for one in joined]
+    for i, reader in enumerate(readers):
+        begun = len(joined[i])
+        joined[i] += reader.read(1 << 30)
+        answer = reader.client.answer(reader.request)
+        reader.close()
+        different = first_difference(joined[i], lines)
+        assert not different, f"reader {i}: {different}; attached at {begun}: {answer}"
+        assert (answer["verdict"], answer["from"], answer["position"], answer["lost"]) == ("eof", begun, len(lines), 0), f"reader {i}: {answer}"
     with daemon.client() as client:
         client.call("destroy", {"name": "seq"})
+
+
+def others_place(daemon, rootfs):
+    """A reader that had read to the end comes again after the daemon's death: what another one has not read yet stays there for it."""
+    lines = b"".join(b"%d\n" % i for i in range(1, 100001))
+    client = daemon.client()
+    script = ["sh", "-c", "read go; seq 1 100000"]
+    client.call("create", dict(specs.create(rootfs, script, name="place"), stdio=[{"kind": "pipe"}, {"kind": "pipe"}, {"kind": "null"}]))
+    fast, slow = (Reader(client, "place", 0) for _ in range(2))
+    say(client, "place", b"go\n")
+    assert fast.read(1 << 30) == lines
+    data = slow.read(1000)
+    daemon.kill()
+    data += slow.read(1 << 30)
+    assert len(data) < len(lines), "the socket took all of it"
+    daemon.start()
+    fast = Reader(daemon.client(), "place", len(lines))
+    assert fast.client.answer(fast.request)["lost"] == 0
+    time.sleep(1.5)  # the keeper has looked what may go
+    slow = Reader(daemon.client(), "place", len(data))
+    data += slow.read(1 << 30)
+    answer = slow.client.answer(slow.request)
+    assert data == lines, f"{first_difference(data, lines)}; {answer}"
+    for reader in (fast, slow):
+        reader.close()
+    with daemon.client() as client:
+        client.call("destroy", {"name": "place"})
 
 
 def resume(daemon, rootfs):
     """A client that does not count goes on with RESUME where the kernel had taken the last byte."""
     with daemon.client() as client:
         client.call("create", dict(specs.create(rootfs, ["sh", "-c", "seq 1 200000"], name="resume"), stdio=PIPES))
-    reader = Reader(daemon, "resume", "oldest")
+    reader = Reader(daemon.client(), "resume", "oldest")
     data = reader.read(100000)
     daemon.kill()
     data += reader.read(1 << 30)
     reader.close()
     daemon.start()
-    reader = Reader(daemon, "resume", "resume")
+    reader = Reader(daemon.client(), "resume", "resume")
     data += reader.read(1 << 30)
     answer = reader.client.answer(reader.request)
     reader.close()
@@ -162,19 +217,13 @@ def stdin_goes_on(daemon, rootfs):
         client.call("create", dict(params, stdio=[{"kind": "pipe"}, {"kind": "pipe"}, {"kind": "null"}]))
     for text in (b"one\n", b"two\n"):
         with daemon.client() as client:
-            ours, theirs = socket.socketpair()
-            request = client.send("stdin", {"name": "cat"}, {"stream": theirs.fileno()})
-            theirs.close()
-            ours.sendall(text)
-            ours.shutdown(socket.SHUT_WR)
-            assert client.answer(request)["bytes"] == 4
-            ours.close()
+            say(client, "cat", text)
         daemon.kill()
         daemon.start()
     with daemon.client() as client:
         client.call("stdin_close", {"name": "cat"})
         assert client.call("wait", {"name": "cat", "until": "drained"})["status"]["code"] == 0
-    reader = Reader(daemon, "cat", "oldest")
+    reader = Reader(daemon.client(), "cat", "oldest")
     assert reader.read(1 << 20) == b"one\ntwo\nend\n"
     reader.close()
     with daemon.client() as client:
@@ -185,7 +234,7 @@ def main():
     with house.House() as home:
         daemon = home.daemon(store="file").start()
         daemon.mark()
-        for test, *more in ((exits_while_away,), (stopped_daemon,), (many_execs, 5000), (three_readers, 20), (resume,), (stdin_goes_on,)):
+        for test, *more in ((exits_while_away,), (stopped_daemon,), (many_execs, 5000), (three_readers, 20), (others_place,), (resume,), (stdin_goes_on,)):
             test(daemon, home.rootfs, *more)
             print(f"    {test.__name__}")
         daemon.clean()
