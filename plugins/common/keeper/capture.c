@@ -8,6 +8,7 @@
 
 #include "common/keeper/clock.h"
 #include "common/keeper/fd.h"
+#include "common/keeper/pages.h"
 #include "common/keeper/tapes.h"
 
 #define IDLE_NS 1000000000u
@@ -16,12 +17,14 @@
 
 #define STORE(member, value) __atomic_store_n(&(member), (value), __ATOMIC_RELEASE)
 
-/* Sealed against getting shorter: whoever else holds the memfd must not be able to make our page a SIGBUS. */
+/* Sealed against getting shorter: whoever else holds the memfd must not be able to make our page a SIGBUS. Where pages
+ * are made before they are written, they are to lie inside the file. */
 static int make_head(struct cl_capture *capture)
 {
     CL_CLOSE int fd = memfd_create("cl-tape", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    off_t size = capture->huge ? (off_t)CL_TAPE_COUNT << CL_TAPE_SHIFT : CL_TAPE_HEAD_SIZE;
 
-    if (fd < 0 || ftruncate(fd, CL_TAPE_HEAD_SIZE) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK) < 0)
+    if (fd < 0 || ftruncate(fd, size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK) < 0)
         return -errno;
     struct cl_tape_head *head = mmap(NULL, CL_TAPE_HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
@@ -52,6 +55,7 @@ int cl_capture_new(struct cl_tapes *tapes, uint64_t pseq, const struct cl_wire_m
     capture->tapes = tapes;
     capture->pseq = pseq;
     capture->memfd = -1;
+    capture->huge = cl_pages_may_be_huge(CL_PAGES_SETTINGS);
     capture->idle_ns = memo->drain_idle_ns ? memo->drain_idle_ns : IDLE_NS;
     capture->max_ns = memo->drain_max_ns ? memo->drain_max_ns : MAX_NS;
     for (uint32_t i = 0; i < CL_TAPE_COUNT; i++) {

@@ -16,19 +16,23 @@
  * Had is what some reader was given, from the oldest byte on without a gap: one that begins at the end has had nothing
  * of what lies before.
  *
- * A page is written once, from its first byte to its last: sendfile hands out the page itself.
+ * A page is written once, from its first byte to its last: sendfile hands out the page itself. So it must be as small
+ * as what is given back (pages.h).
  */
 #include "common/keeper/tapes.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/keeper/clock.h"
 #include "common/keeper/fd.h"
+#include "common/keeper/pages.h"
 
 #define TURN (256u << 10)
+#define TERMINAL 4096           /* what one gives at once */
 #define PIPE_SIZE TURN          /* of a fast writer's pipe; what is in it counts as the process's memory, so not more */
 #define RUSH 8u                 /* turns in a row that found the pipe full */
 #define PUNCH_LEAST (64u << 10) /* punching page by page would cost more than the memory is worth */
@@ -343,9 +347,26 @@ static ssize_t throw_away(struct cl_reel *reel, uint64_t size)
     return n < 0 ? -errno : n;
 }
 
+/* Pages for what the pipe holds, which is then taken and no more. One byte is asked for at least: it may be the end. */
+static int make_pages(const struct cl_reel *reel, uint64_t at, uint64_t *size)
+{
+    int bytes = 0;
+
+    if (reel->terminal)
+        bytes = TERMINAL;
+    else if (ioctl(reel->pipe, FIONREAD, &bytes) < 0 || bytes < 1)
+        bytes = 1;
+    *size = least(*size, (uint64_t)bytes);
+    return cl_pages_make(reel->capture->memfd, at, at + *size);
+}
+
 static ssize_t record(struct cl_reel *reel, uint64_t size)
 {
     off_t at = (off_t)((uint64_t)reel->fd << CL_TAPE_SHIFT | reel->end);
+    int r = reel->capture->huge ? make_pages(reel, (uint64_t)at, &size) : 0;
+
+    if (r < 0)
+        return r;
     ssize_t n = reel->terminal ? cl_terminal_move(reel, at, size)
                                : splice(reel->pipe, NULL, reel->capture->memfd, &at, size, SPLICE_F_NONBLOCK);
 

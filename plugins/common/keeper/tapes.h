@@ -42,6 +42,7 @@ struct cl_capture {
     struct cl_tapes *tapes;
     struct cl_tape_head *head; /* NULL: released; only children that it left behind still hold its pipes */
     int memfd;
+    int huge; /* it may get huge pages: pages.h */
     int told; /* DRAINED was sent */
     uint64_t pseq;
     uint64_t order;    /* of its exit; 0 while it lives */
