@@ -185,6 +185,7 @@ static void test_refusals(void **state)
     assert_string_equal(trace(world), "freeze!unsupported thaw!unsupported");
     cl_backend_of(&world->isolation)->capabilities |= CLOISTER_ISO_FREEZE;
     tell_exit(world, 0, 0);
+    turn(world);
     (void)trace(world);
     ask_freeze(world, id, "", 0);
     ask_thaw(world, id, "main");

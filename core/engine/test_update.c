@@ -151,6 +151,7 @@ static void test_refusals(void **state)
     turn(world);
     assert_string_equal(trace(world), "update:unsupported");
     tell_exit(world, 0, 0);
+    turn(world);
     (void)trace(world);
     ask_update(world, id, "main", FIVE, 0);
     ask_update(world, id, NULL, FIVE, 0);
