@@ -32,6 +32,7 @@ static void copy_text(char *to, struct cloister_sv from)
 static void copy_inventory(const struct cloister_inventory *from, struct bed_inventory *to)
 {
     to->fate = from->fate;
+    to->frozen = from->frozen;
     to->container_count = (unsigned)from->container_count;
     to->count = (unsigned)from->process_count;
     assert_true(to->count <= BED_MAX && to->container_count <= 1);
@@ -113,12 +114,12 @@ static void set_option(struct cloister_option_value *value, uint32_t type, const
 
 static void make_instance(void)
 {
-    static struct cloister_option_value options[6];
+    static struct cloister_option_value options[7];
     static char label[] = "isolation 'main' (namespaces)";
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct cloister_iso_probe probe = {CLOISTER_INIT(struct cloister_iso_probe)};
     struct cloister_create_args args = {
-        CLOISTER_INIT(struct cloister_create_args), 6, &instance.host, {"main", 4}, options, sizeof(*options)};
+        CLOISTER_INIT(struct cloister_create_args), 7, &instance.host, {"main", 4}, options, sizeof(*options)};
     char sentence[1024];
 
     instance = (struct cl_instance){.kind = CLOISTER_KIND_ISOLATION, .label = label};
@@ -131,6 +132,7 @@ static void make_instance(void)
     options[3] = (struct cloister_option_value){.set = 1, .type = CLOISTER_OPTION_U64, .number = 32u << 20};
     options[4] = (struct cloister_option_value){.set = 1, .type = CLOISTER_OPTION_U64, .number = 60};
     set_option(&options[5], CLOISTER_OPTION_STRING, bed.halt_at);
+    set_option(&options[6], CLOISTER_OPTION_JSON, *bed.forbid ? bed.forbid : "[]");
     if (bed.iso->life.create(&args, &bed.instance, &err) < 0 || bed.iso->probe(bed.instance, &probe, &err) < 0) {
         instance.host.log->error_sentence(&err, sentence, sizeof(sentence));
         fail_msg("%s", sentence);

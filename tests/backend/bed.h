@@ -55,6 +55,7 @@ struct bed {
     struct bed_drained drained[BED_MAX];
     unsigned drained_count;
     char halt_at[64]; /* of the next instance */
+    char forbid[64];  /* so too: a JSON list */
     unsigned downs;   /* SANDBOX_DOWN, cause LOST */
     char warnings[BED_MAX][256];
     unsigned warning_count;
@@ -111,6 +112,7 @@ void bed_destroy(struct bed_sandbox *s, struct bed_outcome *ret);
 struct bed_inventory {
     uint32_t fate;
     unsigned container_count;
+    uint32_t frozen;
     struct cloister_inventory_container container;
     unsigned count;
     struct cloister_inventory_process processes[BED_MAX];

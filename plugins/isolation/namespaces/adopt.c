@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <stdio.h>
 
+#include "freezer.h"
 #include "inventory.h"
 #include "pids.h"
 #include "sandbox.h"
@@ -101,6 +102,8 @@ static void tell(struct adopt *adopt)
 
     sandbox->state = NS_UP;
     sandbox->down = exited;
+    sandbox->frozen = adopt->inventory.told.frozen != 0;
+    sandbox->container_frozen = adopt->inventory.container.frozen != 0;
     if (!adopt->known)
         sandbox->init_user = adopt->inventory.user;
     ns_op_done(&adopt->base, &result);
@@ -305,6 +308,16 @@ static void compile(struct adopt *adopt)
     ns_halt_after(instance, NS_STEP_adopt_compile);
 }
 
+/* [worker] Who was killed with the keeper, and is held back by a v1 freezer, is let go: that is all that it waits for.
+ */
+static bool find_members(const struct ns_cgroups *cgroups, const char *group)
+{
+    if (!ns_pids_any(cgroups, group))
+        return false;
+    ns_freezer_release(cgroups, group, NS_SECOND);
+    return ns_pids_any(cgroups, group);
+}
+
 /* [worker] */
 static void connect_work(void *ctx)
 {
@@ -319,7 +332,7 @@ static void connect_work(void *ctx)
     if (adopt->rc == 0)
         adopt->pid = ns_pid_of(adopt->pidfd);
     else if (adopt->rc == -ENOENT || adopt->rc == -ECONNREFUSED)
-        adopt->members = ns_pids_any(&cgroups, sandbox->intent.group);
+        adopt->members = find_members(&cgroups, sandbox->intent.group);
     ns_halt_after(instance, NS_STEP_adopt_connect);
 }
 

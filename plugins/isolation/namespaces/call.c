@@ -34,7 +34,8 @@ static void answered(void *ctx, struct cl_packet *answer, int os_errno)
         call->finish(call, answer);
     else if (answer == NULL || (refusal != 0 && (call->refused == NULL || !call->refused(call, refusal))))
         ns_keeper_error(call->base.instance, &call->base.err, answer, os_errno);
-    complete(call);
+    if (!call->kills || refusal != 0 || !ns_sandbox_release_killed(call->sandbox, complete_late, call))
+        complete(call);
 }
 
 static void cancel(struct ns_op *op)

@@ -11,6 +11,7 @@ struct ns_call {
     const void *args;           /* of the operation */
     uint64_t serial;
     bool cancellable;              /* START */
+    bool kills;                    /* SIGKILL: it completes when those that a v1 freezer held back are let go */
     struct ns_deadline deadline;   /* so too */
     struct cloister_result result; /* what success tells */
     /* May be NULL. The keeper has done it: takes what else its answer holds, or fills base.err. */

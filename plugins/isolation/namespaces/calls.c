@@ -27,6 +27,11 @@ void ns_container_start(void *ctx, const struct cloister_iso_start_args *args, c
         return;
     }
     call = ns_call_new(instance, &args->sandbox, start->container, args, number);
+    if (call && ns_sandbox_refuse_frozen(call->sandbox, start->container, &call->base.err)) {
+        ns_stdio_clear(&stdio);
+        ns_call_end(call);
+        return;
+    }
     if (call == NULL || (ns_stdio_has_pipe(&stdio) && !ns_conn_knows(&call->sandbox->conn, CL_WIRE_TAPE))) {
         ns_stdio_clear(&stdio);
         if (call) {
@@ -94,6 +99,7 @@ void ns_container_kill(void *ctx, const struct cloister_iso_kill_args *args, clo
     cl_wire_init(&message, CL_WIRE_SIGNAL, 0);
     message.target = NS_CONTAINER;
     message.scope = scopes[kill->set];
+    call->kills = kill->signal == SIGKILL;
     message.signal = (int32_t)kill->signal;
     if (kill->signal != SIGKILL)
         call->finish = count_survivors;
@@ -126,6 +132,7 @@ void ns_signal(void *ctx, const struct cloister_iso_signal_args *args, cloister_
     message.target = signal->process;
     message.scope = signal->scope == CLOISTER_SIGNAL_GROUP ? CL_WIRE_SCOPE_GROUP : CL_WIRE_SCOPE_PROCESS;
     message.signal = (int32_t)signal->signal;
+    call->kills = signal->signal == SIGKILL;
     ns_call_send(call, &message, NULL, 0);
 }
 

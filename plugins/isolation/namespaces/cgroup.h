@@ -40,6 +40,9 @@ int ns_group_open(const struct ns_cgroups *cgroups, const struct ns_reader *r, u
 int ns_group_open_procs(const struct ns_cgroups *cgroups, const struct ns_reader *r, uint32_t hierarchy,
                         const char *name, int flags);
 
+/* SIGKILL for each member of the group and of what lies below it, once, in one hierarchy. */
+void ns_group_kill(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *name);
+
 /*
  * Kills what is in the group and in groups below it, by pidfd, until it is empty, and removes it from every hierarchy.
  * Bounded by `patience` ns. True: nothing is left. Else *ret_left (may be NULL) is a malloc'd list of directories that

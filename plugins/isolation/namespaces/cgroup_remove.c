@@ -6,7 +6,6 @@
  * goes first.
  */
 #include "cgroup.h"
-#include "cgroup_walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,22 +14,10 @@
 #include <sys/pidfd.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
-#include <time.h>
 
-static uint64_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void pause_ms(long ms)
-{
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-
-    nanosleep(&t, NULL);
-}
+#include "cgroup_walk.h"
+#include "clock.h"
+#include "freezer.h"
 
 /* A line of /proc/<pid>/cgroup names our group, or one below it. */
 static bool is_member(long pid, const char *root, const char *name)
@@ -62,7 +49,7 @@ static void kill_member(long pid, const char *root, const char *name)
 /* Returns how many were there to kill. v2 has a file for it, which no fork bomb outruns. */
 static unsigned kill_members(int dir, const struct ns_cgroups *cgroups, const char *name)
 {
-    NS_CLOSE int all = openat(dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+    NS_CLOSE int all = cgroups->hierarchies->no_v2_kill ? -1 : openat(dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
     int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
     unsigned count = 0;
@@ -84,11 +71,6 @@ static unsigned kill_members(int dir, const struct ns_cgroups *cgroups, const ch
     return count;
 }
 
-static bool remove_empty(int parent, const char *leaf)
-{
-    return unlinkat(parent, leaf, AT_REMOVEDIR) == 0 || errno == ENOENT;
-}
-
 struct round {
     const struct ns_cgroups *cgroups;
     const char *name;
@@ -102,6 +84,21 @@ static void kill_in(void *ctx, int fd)
     kill_members(fd, round->cgroups, round->name);
 }
 
+void ns_group_kill(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *name)
+{
+    NS_FREE char *path = ns_group_path(cgroups, hierarchy, name, NULL);
+    struct round round = {cgroups, name, 0};
+    const struct ns_visitor visitor = {.enter = kill_in, .ctx = &round};
+
+    if (path)
+        ns_cgroup_walk(AT_FDCWD, path, &visitor);
+}
+
+static bool remove_empty(int parent, const char *leaf)
+{
+    return unlinkat(parent, leaf, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
 static void remove_below(void *ctx, int parent, const char *name)
 {
     unlinkat(parent, name, AT_REMOVEDIR);
@@ -111,7 +108,7 @@ static bool is_over(void *ctx)
 {
     const struct round *round = ctx;
 
-    return now() >= round->until;
+    return ns_now() >= round->until;
 }
 
 /* One round over a group and what is below it, the deepest first: kill, remove. True: `leaf` is gone. */
@@ -138,18 +135,19 @@ static bool remove_one(const struct ns_cgroups *cgroups, uint32_t i, const char 
     for (long ms = 1;; ms = ms < 64 ? ms * 2 : ms) {
         if (sweep_tree(root, name, cgroups, until))
             return true;
-        if (now() >= until)
+        if (ns_now() >= until)
             return false;
-        pause_ms(ms);
+        ns_sleep((uint64_t)ms * 1000000u);
     }
 }
 
 bool ns_group_remove(const struct ns_cgroups *cgroups, const char *name, uint64_t patience, char **ret_left)
 {
-    uint64_t until = now() + patience;
+    uint64_t until = ns_now() + patience;
     char *left = NULL;
     bool clean = true;
 
+    ns_freezer_end_group(cgroups, name); /* or nobody in it ever ends */
     for (uint32_t i = 0; i < cgroups->hierarchies->count; i++) {
         NS_FREE char *path = NULL;
         NS_FREE char *before = left;

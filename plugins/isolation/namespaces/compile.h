@@ -37,6 +37,7 @@ struct ns_machine {
     const char *io_weight_device; /* the same for one device */
     bool no_v1_devices;           /* forbidden: programs do their work */
     bool device_programs;         /* v2 takes programs that decide on devices */
+    bool peak_reset;              /* the largest use of memory can be counted anew */
 };
 
 /* A text for a file of a group when it is updated that depends on what another file of it has now. */

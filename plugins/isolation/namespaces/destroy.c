@@ -77,6 +77,7 @@ static void start(struct ns_ending *ending, struct ns_sandbox *sandbox)
     if (sandbox) {
         ending->sandbox = ns_sandbox_ref(sandbox);
         force = sandbox->state != NS_UP || !ask_keeper(sandbox);
+        ns_sandbox_end_frozen(sandbox);
         sandbox->state = NS_ENDING;
     }
     rc = ns_ending_start(ending, force);

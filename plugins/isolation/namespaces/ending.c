@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "freezer.h"
 #include "pids.h"
 #include "stranger.h"
 
@@ -29,13 +30,21 @@ static void leave(struct ns_ending *ending, char *text)
     ending->left = ns_format("%s%s%s", before ? before : "", before ? ", " : "", more);
 }
 
+static void end_frozen(void *ctx)
+{
+    const struct ns_ending *ending = ctx;
+    struct ns_cgroups cgroups = {&ending->op->instance->machine.hierarchies, ending->intent.root};
+
+    ns_freezer_end(&cgroups, ending->intent.group);
+}
+
 /* One that stands still takes no more calls: then those who live in the sandbox's groups lead to it. */
-static int kill_unreachable(const struct ns_ending *ending)
+static int kill_unreachable(struct ns_ending *ending)
 {
     struct ns_cgroups cgroups = {&ending->op->instance->machine.hierarchies, ending->intent.root};
     NS_CLOSE int pidfd = ns_pids_keeper(&cgroups, ending->intent.group);
 
-    return pidfd < 0 ? -EAGAIN : ns_stranger_end(pidfd, KILL_NS);
+    return pidfd < 0 ? -EAGAIN : ns_stranger_end(pidfd, KILL_NS, end_frozen, ending);
 }
 
 static void clean_keeper(struct ns_ending *ending)
@@ -46,7 +55,7 @@ static void clean_keeper(struct ns_ending *ending)
         ending->answered_for = !ending->gone;
         return;
     }
-    rc = ns_stranger_kill(ending->socket, ending->cookie, ending->id, true, KILL_NS);
+    rc = ns_stranger_kill(ending->socket, ending->cookie, ending->id, true, KILL_NS, end_frozen, ending);
     if (rc == -EAGAIN)
         rc = kill_unreachable(ending);
     ending->answered_for = rc < 0;

@@ -176,7 +176,8 @@ static void cancel(struct ns_op *op)
         ns_sandbox_cancel(exec->sandbox, exec->serial);
 }
 
-static bool can_run(struct ns_sandbox *sandbox, const struct ns_stdio *stdio, struct cloister_error *err)
+static bool can_run(struct ns_sandbox *sandbox, struct cloister_sv cid, const struct ns_stdio *stdio,
+                    struct cloister_error *err)
 {
     const struct cloister_log_api *log = sandbox->instance->host->log;
 
@@ -186,6 +187,8 @@ static bool can_run(struct ns_sandbox *sandbox, const struct ns_stdio *stdio, st
         err->detail = CLOISTER_CONTAINER_STOPPED;
         return false;
     }
+    if (ns_sandbox_refuse_frozen(sandbox, cid, err))
+        return false;
     if (sandbox->no_exec) {
         log->error_set(err, CLOISTER_CORRUPT, 0, sandbox->cid, "spec", "nothing can be run in container '%s': %s",
                        sandbox->cid, sandbox->no_exec);
@@ -231,7 +234,7 @@ void ns_exec(void *ctx, const struct cloister_iso_exec_args *args, cloister_op n
     int taken = ns_stdio_take(&r, process->stdio, process->stdio_count, process->stdio_size, &stdio);
 
     sandbox = taken < 0 ? NULL : ns_sandbox_up(instance, &args->sandbox, args->exec->container, number);
-    if (sandbox && can_run(sandbox, &stdio, &err))
+    if (sandbox && can_run(sandbox, args->exec->container, &stdio, &err))
         exec = new_exec(sandbox, args, &err);
     if (exec == NULL) {
         if (err.code != 0)

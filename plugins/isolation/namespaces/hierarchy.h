@@ -22,6 +22,8 @@ struct ns_hierarchy {
 struct ns_hierarchies {
     struct ns_hierarchy list[NS_HIERARCHIES_MAX];
     uint32_t count;
+    bool no_v2_freeze; /* not there, or forbidden */
+    bool no_v2_kill;
 };
 
 /* Parses the text of mountinfo. A hierarchy mounted twice counts once, its first whole mount first. 0, -ENOMEM or

@@ -38,6 +38,7 @@ struct ns_instance {
     uint64_t exec_ms;  /* options, as those that follow */
     uint64_t tape_max; /* bytes */
     uint64_t resume_ns;
+    uint64_t forbidden; /* bits of probe.c's table */
     struct ns_halt halt;
     struct ns_machine machine;
     struct ns_cgroups cgroups;
@@ -69,6 +70,8 @@ void ns_op_job(struct ns_op *op, cloister_fn work, cloister_fn done, void *ctx);
 
 /* probe.c */
 int32_t ns_probe(void *instance, struct cloister_iso_probe *ret, struct cloister_error *err);
+/* A JSON list of features that are to be taken for missing. 0 or -1: one that nothing could stand in for, or none. */
+int ns_forbid_parse(const struct ns_reader *r, struct cloister_sv text, uint64_t *ret);
 /* plan.c */
 int32_t ns_plan(void *instance, const struct cloister_iso_plan_args *args, struct cloister_sv *ret_blob,
                 struct cloister_error *err);
@@ -89,6 +92,8 @@ void ns_attach_policy(void *instance, const struct cloister_iso_attach_policy_ar
 void ns_stdin(void *instance, const struct cloister_iso_stdin_args *args, cloister_op op);
 void ns_stdin_close(void *instance, const struct cloister_iso_stdin_args *args, cloister_op op);
 void ns_adopt(void *instance, const struct cloister_iso_adopt_args *args, cloister_op op);
+void ns_freeze(void *instance, const struct cloister_iso_freeze_args *args, cloister_op op);
+void ns_thaw(void *instance, const struct cloister_iso_freeze_args *args, cloister_op op);
 void ns_describe(void *instance, const struct cloister_iso_describe_args *args, cloister_op op);
 void ns_sweep(void *instance, const struct cloister_iso_sweep_args *args, cloister_op op);
 

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "freezer.h"
 #include "pids.h"
 
 /* Every process with the longest name and tag. */
@@ -197,6 +198,8 @@ int ns_inventory_read(struct ns_inventory *inventory, const struct ns_sandbox *s
         return rc;
     ns_pids_find(&cgroups, sandbox->intent.group, sandbox->pid, inventory->pids, living);
     set_pids(inventory);
+    inventory->told.frozen = ns_freezer_is_frozen(&cgroups, sandbox->intent.group, NS_FREEZE_SANDBOX);
+    inventory->container.frozen = ns_freezer_is_frozen(&cgroups, sandbox->group, NS_FREEZE_CONTAINER);
     if (inventory->container.state == CLOISTER_CONTAINER_CREATED)
         inventory->user = ns_pid_user(inventory->container.pid);
     return 0;

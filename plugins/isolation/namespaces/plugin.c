@@ -12,7 +12,16 @@
 
 #define WORKERS 4u
 
-enum { OPTION_CGROUP_ROOT, OPTION_IDS, OPTION_EXEC_MS, OPTION_TAPE_MAX, OPTION_RESUME_S, OPTION_HALT_AT, OPTION_COUNT };
+enum {
+    OPTION_CGROUP_ROOT,
+    OPTION_IDS,
+    OPTION_EXEC_MS,
+    OPTION_TAPE_MAX,
+    OPTION_RESUME_S,
+    OPTION_HALT_AT,
+    OPTION_FORBID,
+    OPTION_COUNT
+};
 
 static const struct cloister_option options[] = {
     {.key = "cgroup_root",
@@ -48,6 +57,11 @@ static const struct cloister_option options[] = {
      .fallback = "",
      .help = "for fault tests only: OPERATION:STEP:before or :after stops the daemon there; steps: " NS_HALT_HELP
              "any other step of create and exec is the keeper's"},
+    {.key = "forbid",
+     .type = CLOISTER_OPTION_JSON,
+     .fallback = "[]",
+     .help = "for tests: features of the kernel that are taken for missing, so that what stands in for them is used: "
+             "\"v1-devices\", \"device-programs\", \"v2-freeze\", \"v2-kill\", \"peak-reset\""},
 };
 
 struct ids {
@@ -127,6 +141,8 @@ static int configure(struct ns_instance *instance, const struct cloister_create_
     instance->tape_max = option(args, OPTION_TAPE_MAX)->number;
     instance->resume_ns = option(args, OPTION_RESUME_S)->number * NS_SECOND;
     if (ns_halt_parse(r, option(args, OPTION_HALT_AT)->text, &instance->halt) < 0)
+        return -1;
+    if (ns_forbid_parse(r, option(args, OPTION_FORBID)->text, &instance->forbidden) < 0)
         return -1;
     instance->cgroup_root = ns_dup(root);
     instance->ranges = ns_ranges_new((uint32_t)ids.first, (uint32_t)ids.count, ids.shared);
@@ -215,6 +231,8 @@ static const struct cloister_isolation vtable = {
     .stdin_close = ns_stdin_close,
     .attach = ns_attach,
     .attach_policy = ns_attach_policy,
+    .freeze = ns_freeze,
+    .thaw = ns_thaw,
     .cancel = cancel,
     .detach = detach,
     .hold = ns_hold,
@@ -229,7 +247,7 @@ static const struct cloister_plugin plugin = {
     .summary = "containers made of kernel namespaces and cgroups",
     .provides = CLOISTER_ISO_STDIO_DIRECT | CLOISTER_ISO_REAL_PIDS | CLOISTER_ISO_PAUSE_INIT |
                 CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST | CLOISTER_ISO_TAPE |
-                CLOISTER_ISO_ADOPT,
+                CLOISTER_ISO_ADOPT | CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN | CLOISTER_ISO_PEAK_RESET,
     .options = options,
     .option_count = OPTION_COUNT,
     .vtable = &vtable,

@@ -10,12 +10,10 @@
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "instance.h"
+#include "machine.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
@@ -95,114 +93,109 @@ static int try_seccomp(const struct ns_instance *instance)
     return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0 ? -errno : 0;
 }
 
-static int try_v1(const struct ns_instance *instance, const char *controller)
-{
-    return ns_hierarchy_find(&instance->machine.hierarchies, controller) == NS_NO_HIERARCHY ? -ENOENT : 0;
-}
-
 static int try_v1_memory(const struct ns_instance *instance)
 {
-    return try_v1(instance, "memory");
+    return ns_try_controller(instance, "memory");
 }
 
 static int try_v1_cpu(const struct ns_instance *instance)
 {
-    return try_v1(instance, "cpu");
+    return ns_try_controller(instance, "cpu");
 }
 
 static int try_v1_pids(const struct ns_instance *instance)
 {
-    return try_v1(instance, "pids");
+    return ns_try_controller(instance, "pids");
 }
 
 static int try_v1_devices(const struct ns_instance *instance)
 {
-    return try_v1(instance, "devices");
+    return ns_try_controller(instance, "devices");
 }
 
 static int try_v2(const struct ns_instance *instance)
 {
-    return try_v1(instance, "");
+    return ns_try_controller(instance, "");
 }
 
-/* Core files are in every v2 group but the root: a group is made to look, and goes again. */
-static int try_v2_file(const struct ns_instance *instance, const char *file)
-{
-    uint32_t h = ns_hierarchy_find(&instance->machine.hierarchies, "");
-    NS_FREE char *dir = h == NS_NO_HIERARCHY
-                            ? NULL
-                            : ns_format("%s/cl-probe-%d", instance->machine.hierarchies.list[h].mount, (int)getpid());
-    NS_FREE char *path = dir ? ns_format("%s/%s", dir, file) : NULL;
-    int rc;
-
-    if (path == NULL)
-        return -ENOENT;
-    if (mkdir(dir, 0755) < 0)
-        return -errno;
-    rc = access(path, W_OK) < 0 ? -errno : 0;
-    rmdir(dir);
-    return rc;
-}
-
-static int try_v2_freeze(const struct ns_instance *instance)
-{
-    return try_v2_file(instance, "cgroup.freeze");
-}
-
-static int try_v2_kill(const struct ns_instance *instance)
-{
-    return try_v2_file(instance, "cgroup.kill");
-}
+/* NEEDED: the backend cannot work without. CHOICE: something else does its work where it is missing or forbidden. */
+enum try_kind { OPTIONAL, NEEDED, CHOICE };
 
 static const struct {
     const char *name;
     try_fn try;
-    bool needed; /* the backend cannot work without */
+    uint32_t kind; /* enum try_kind */
 } tries[] = {
-    {"open-tree", try_open_tree, true},
-    {"mount-setattr", try_mount_setattr, true},
-    {"fsopen", try_fsopen, true},
-    {"pidfd", try_pidfd, true},
-    {"peer-pidfd", try_peer_pidfd, true},
-    {"seccomp", try_seccomp, true},
-    {"user-namespaces", try_userns, false},
-    {"time-namespaces", try_timens, false},
-    {"v1-devices", try_v1_devices, false},
-    {"v1-memory", try_v1_memory, false},
-    {"v1-cpu", try_v1_cpu, false},
-    {"v1-pids", try_v1_pids, false},
-    {"v2", try_v2, false},
-    {"v2-freeze", try_v2_freeze, false},
-    {"v2-kill", try_v2_kill, false},
+    {"open-tree", try_open_tree, NEEDED},
+    {"mount-setattr", try_mount_setattr, NEEDED},
+    {"fsopen", try_fsopen, NEEDED},
+    {"pidfd", try_pidfd, NEEDED},
+    {"peer-pidfd", try_peer_pidfd, NEEDED},
+    {"seccomp", try_seccomp, NEEDED},
+    {"user-namespaces", try_userns, OPTIONAL},
+    {"time-namespaces", try_timens, OPTIONAL},
+    {"v1-devices", try_v1_devices, CHOICE},
+    {"device-programs", ns_try_device_programs, CHOICE},
+    {"v1-memory", try_v1_memory, OPTIONAL},
+    {"v1-cpu", try_v1_cpu, OPTIONAL},
+    {"v1-pids", try_v1_pids, OPTIONAL},
+    {"v2", try_v2, OPTIONAL},
+    {"v1-freezer", ns_try_freezer_v1, OPTIONAL},
+    {"v2-freeze", ns_try_freezer_v2, CHOICE},
+    {"v2-kill", ns_try_kill_v2, CHOICE},
+    {"peak-reset", ns_try_peak_reset, CHOICE},
+    {"oom-counter", ns_try_oom_counter, OPTIONAL},
 };
 
 #define TRY_COUNT (sizeof(tries) / sizeof(*tries))
 
-static int read_machine(struct ns_instance *instance, const struct ns_reader *r)
-{
-    NS_FREE char *mounts = NULL;
-    int rc = ns_read_file("/proc/self/mountinfo", 16u << 20, &mounts);
+/* --- what a test forbids --- */
 
-    if (rc == 0)
-        rc = ns_hierarchies_parse(mounts, &instance->machine.hierarchies);
-    if (rc == 0)
-        rc = ns_hierarchies_look(&instance->machine.hierarchies);
-    if (rc < 0) {
-        r->log->error_set(r->err, CLOISTER_IO, -rc, "/proc/self/mountinfo", "probe", "read /proc/self/mountinfo");
+static void known_names(char *ret, size_t size)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < TRY_COUNT && used < size; i++)
+        if (tries[i].kind == CHOICE)
+            used += (size_t)snprintf(ret + used, size - used, "%s%s", used ? ", " : "", tries[i].name);
+}
+
+static int forbid_one(const struct ns_reader *r, const cloister_value *entry, uint64_t *io_mask)
+{
+    struct cloister_sv name = {"", 0};
+    char known[256];
+
+    r->value->string(entry, &name);
+    for (size_t i = 0; i < TRY_COUNT; i++)
+        if (tries[i].kind == CHOICE && ns_equal(name, tries[i].name)) {
+            *io_mask |= 1ull << i;
+            return 0;
+        }
+    known_names(known, sizeof(known));
+    return ns_refuse_at(r, CLOISTER_INVALID, "forbid", "'%.*s' is none of %s", (int)(name.size < 64 ? name.size : 64),
+                        name.data, known);
+}
+
+int ns_forbid_parse(const struct ns_reader *r, struct cloister_sv text, uint64_t *ret)
+{
+    cloister_value *list = NULL, *entry;
+    int rc = 0;
+
+    *ret = 0;
+    if (ns_parse(r, text, "option 'forbid'", &list) < 0)
         return -1;
-    }
-    for (uint32_t i = 0; i < 64 && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++) {
-        instance->machine.last_capability = i;
-        if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1)
-            instance->machine.bounding |= 1ull << i;
-    }
-    return 0;
+    if (r->value->type(list) != CLOISTER_VALUE_ARRAY)
+        rc = ns_refuse(r, CLOISTER_INVALID, "forbid", "must be a list of names of features");
+    for (uint64_t i = 0; rc == 0 && (entry = r->value->at(list, i, NULL)) != NULL; i++)
+        rc = forbid_one(r, entry, ret);
+    r->value->free(list);
+    return rc;
 }
 
 /* "v2-freeze: yes" ... in one line of the log; each feature's reason is the errno's text. */
 static void log_table(const struct ns_instance *instance)
 {
-    char line[1024];
+    char line[2048];
     size_t used = 0;
 
     for (uint32_t i = 0; i < instance->feature_count && used < sizeof(line); i++)
@@ -219,17 +212,62 @@ static int try_all(struct ns_instance *instance, const struct ns_reader *r)
         return ns_no_memory(r);
     instance->feature_count = TRY_COUNT;
     for (size_t i = 0; i < TRY_COUNT; i++) {
-        int rc = tries[i].try(instance);
+        bool forbidden = (instance->forbidden & (1ull << i)) != 0;
+        int rc = forbidden ? -EPERM : tries[i].try(instance);
 
-        instance->features[i] = (struct cloister_feature){
-            .name = tries[i].name, .present = rc == 0, .reason = rc == 0 ? "found by use" : strerrordesc_np(-rc)};
-        if (rc < 0 && tries[i].needed) {
+        instance->features[i] = (struct cloister_feature){.name = tries[i].name,
+                                                          .present = rc == 0,
+                                                          .reason = rc == 0     ? "found by use"
+                                                                    : forbidden ? "forbidden by the option 'forbid'"
+                                                                                : strerrordesc_np(-rc)};
+        if (rc < 0 && tries[i].kind == NEEDED) {
             r->log->error_set(r->err, CLOISTER_UNSUPPORTED, -rc, tries[i].name, "probe", "the kernel lacks '%s'",
                               tries[i].name);
             return -1;
         }
     }
     return 0;
+}
+
+static bool has(const struct ns_instance *instance, const char *name)
+{
+    for (uint32_t i = 0; i < instance->feature_count; i++)
+        if (strcmp(instance->features[i].name, name) == 0)
+            return instance->features[i].present != 0;
+    return false;
+}
+
+/* What compilers and workers choose by. */
+static void settle(struct ns_instance *instance)
+{
+    struct ns_machine *machine = &instance->machine;
+
+    machine->hierarchies.no_v2_freeze = !has(instance, "v2-freeze");
+    machine->hierarchies.no_v2_kill = !has(instance, "v2-kill");
+    machine->no_v1_devices = !has(instance, "v1-devices");
+    machine->device_programs = has(instance, "device-programs");
+    machine->peak_reset = has(instance, "peak-reset");
+    ns_machine_weights(instance);
+}
+
+static uint64_t capabilities(const struct ns_instance *instance)
+{
+    bool freezes = has(instance, "v2-freeze") || has(instance, "v1-freezer");
+
+    return CAPABILITIES | (freezes ? CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN : 0) |
+           (has(instance, "peak-reset") ? CLOISTER_ISO_PEAK_RESET : 0);
+}
+
+static int find_out(struct ns_instance *instance, const struct ns_reader *r)
+{
+    int rc;
+
+    ns_machine_open(instance);
+    rc = try_all(instance, r);
+    if (rc == 0)
+        settle(instance);
+    ns_machine_close(instance);
+    return rc;
 }
 
 int32_t ns_probe(void *ctx, struct cloister_iso_probe *ret, struct cloister_error *err)
@@ -239,10 +277,10 @@ int32_t ns_probe(void *ctx, struct cloister_iso_probe *ret, struct cloister_erro
 
     if (geteuid() != 0)
         return ns_refuse_at(&r, CLOISTER_DENIED, "uid", "the namespaces backend needs root");
-    if (read_machine(instance, &r) < 0 || try_all(instance, &r) < 0)
+    if (ns_machine_read(instance, &r) < 0 || find_out(instance, &r) < 0)
         return -1;
     log_table(instance);
-    ret->capabilities = CAPABILITIES;
+    ret->capabilities = capabilities(instance);
     ret->features = instance->features;
     ret->feature_count = instance->feature_count;
     ret->feature_size = sizeof(*instance->features);

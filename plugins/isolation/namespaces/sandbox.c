@@ -105,6 +105,15 @@ static void ignore_answer(void *ctx, struct cl_packet *answer, int os_errno)
 {
 }
 
+static void rest_killed(void *ctx, struct cl_packet *answer, int os_errno)
+{
+    struct ns_sandbox *sandbox = ctx;
+
+    if (answer)
+        ns_sandbox_release_killed(sandbox, NULL, NULL);
+    ns_sandbox_unref(sandbox);
+}
+
 /* Init is dead: what it left running dies with its pid namespace, or here (H2.1.8). */
 void ns_sandbox_end_the_rest(struct ns_sandbox *sandbox)
 {
@@ -114,7 +123,8 @@ void ns_sandbox_end_the_rest(struct ns_sandbox *sandbox)
     message.target = NS_CONTAINER;
     message.scope = CL_WIRE_SCOPE_ALL;
     message.signal = SIGKILL;
-    ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, ignore_answer, NULL);
+    if (ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, rest_killed, ns_sandbox_ref(sandbox)) == 0)
+        ns_sandbox_unref(sandbox);
 }
 
 void ns_sandbox_cancel(struct ns_sandbox *sandbox, uint64_t serial)
@@ -140,6 +150,7 @@ static bool on_lost(void *ctx, int os_errno)
     if (os_errno != EPIPE)
         cloister_log(host, CLOISTER_ERROR, "keeper of sandbox '%s': %s: it is killed", sandbox->id, strerror(os_errno));
     syscall(SYS_pidfd_send_signal, sandbox->pidfd, SIGKILL, NULL, 0u);
+    ns_sandbox_end_frozen(sandbox); /* its end waits for everybody's */
     return true;
 }
 
@@ -259,7 +270,7 @@ struct ns_cgroups ns_sandbox_cgroups(const struct ns_sandbox *sandbox)
     return (struct ns_cgroups){&sandbox->instance->machine.hierarchies, sandbox->intent.root};
 }
 
-static bool is_up(struct ns_sandbox *sandbox, struct cloister_sv cid, const struct ns_reader *r)
+static bool is_up(struct ns_sandbox *sandbox, const struct ns_reader *r)
 {
     if (sandbox->state == NS_LOST || (sandbox->state == NS_UP && sandbox->pidfd < 0))
         r->log->error_set(r->err, CLOISTER_LOST, 0, sandbox->id, "keeper", "its keeper has died");
@@ -268,11 +279,17 @@ static bool is_up(struct ns_sandbox *sandbox, struct cloister_sv cid, const stru
                           sandbox->state == NS_MAKING     ? "being created"
                           : sandbox->state == NS_ADOPTING ? "being taken over"
                                                           : "being destroyed");
-    else if (!sandbox->has_container || (cid.size > 0 && !ns_equal(cid, sandbox->cid)))
-        r->log->error_set(r->err, CLOISTER_NO_ENTITY, 0, sandbox->id, "container", "no container '%.*s'", (int)cid.size,
-                          cid.size ? cid.data : "");
     else
         return true;
+    return false;
+}
+
+static bool has_container(const struct ns_sandbox *sandbox, struct cloister_sv cid, const struct ns_reader *r)
+{
+    if (sandbox->has_container && (cid.size == 0 || ns_equal(cid, sandbox->cid)))
+        return true;
+    r->log->error_set(r->err, CLOISTER_NO_ENTITY, 0, sandbox->id, "container", "no container '%.*s'", (int)cid.size,
+                      cid.size ? cid.data : "");
     return false;
 }
 
@@ -283,13 +300,34 @@ struct ns_sandbox *ns_sandbox_up(struct ns_instance *instance, const struct cloi
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct ns_reader r = ns_reader(instance, &err);
 
-    if (sandbox && is_up(sandbox, cid, &r))
+    if (sandbox && is_up(sandbox, &r) && has_container(sandbox, cid, &r))
         return sandbox;
     if (sandbox == NULL)
         r.log->error_set(&err, CLOISTER_NO_ENTITY, 0, "", "sandbox", "no sandbox '%.*s'", (int)which->id.size,
                          which->id.data);
     ns_fail_now(instance, op, &err);
     return NULL;
+}
+
+struct ns_sandbox *ns_sandbox_here(struct ns_instance *instance, const struct cloister_iso_sandbox *which,
+                                   cloister_op op)
+{
+    struct ns_sandbox *sandbox = ns_sandbox_find(instance, which->id);
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct ns_reader r = ns_reader(instance, &err);
+
+    if (sandbox && is_up(sandbox, &r))
+        return sandbox;
+    if (sandbox == NULL)
+        r.log->error_set(&err, CLOISTER_NO_ENTITY, 0, "", "sandbox", "no sandbox '%.*s'", (int)which->id.size,
+                         which->id.data);
+    ns_fail_now(instance, op, &err);
+    return NULL;
+}
+
+const char *ns_sandbox_group(const struct ns_sandbox *sandbox, struct cloister_sv cid)
+{
+    return sandbox->group;
 }
 
 int32_t ns_answer_pid(const struct cl_packet *answer)

@@ -51,6 +51,8 @@ struct ns_sandbox {
     bool no_new_privs;
     bool has_personality; /* so has every exec */
     uint32_t personality;
+    bool frozen;              /* the sandbox as a whole; what was seen last */
+    bool container_frozen;    /* so too, the container by itself */
     struct ns_filter *filter; /* for init and every exec; NULL = none */
     char *warnings;           /* lines, for describe; NULL = none */
     char *missing;            /* masked paths that are not there, until the create is answered */
@@ -94,6 +96,24 @@ struct ns_cgroups ns_sandbox_cgroups(const struct ns_sandbox *sandbox);
  * one there is. */
 struct ns_sandbox *ns_sandbox_up(struct ns_instance *instance, const struct cloister_iso_sandbox *which,
                                  struct cloister_sv cid, cloister_op op);
+
+/* So too, whether or not it has a container. */
+struct ns_sandbox *ns_sandbox_here(struct ns_instance *instance, const struct cloister_iso_sandbox *which,
+                                   cloister_op op);
+
+/* The group of a container of it that is there; cid "" = the one there is. */
+const char *ns_sandbox_group(const struct ns_sandbox *sandbox, struct cloister_sv cid);
+
+/* freeze.c: what is known to be frozen. group NULL: the whole sandbox; else a container by its group. */
+void ns_sandbox_note_frozen(struct ns_sandbox *sandbox, const char *group, bool frozen);
+bool ns_sandbox_any_frozen(const struct ns_sandbox *sandbox);
+/* True: that container stands still, by itself or with the sandbox, and err says so. */
+bool ns_sandbox_refuse_frozen(const struct ns_sandbox *sandbox, struct cloister_sv cid, struct cloister_error *err);
+/* SIGKILL was sent to some of it: where a v1 freezer holds them back they are let go, then done (may be NULL) is
+ * called. False: nothing to do, or nobody to do it, and done is not called. */
+bool ns_sandbox_release_killed(struct ns_sandbox *sandbox, void (*done)(void *ctx), void *ctx);
+/* All of it is to die. */
+void ns_sandbox_end_frozen(struct ns_sandbox *sandbox);
 
 /* Kills whatever of the container its init has left behind. */
 void ns_sandbox_end_the_rest(struct ns_sandbox *sandbox);

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "clock.h"
 #include "common/keeper/client.h"
 #include "text.h"
 
@@ -17,6 +18,7 @@
 #define SO_PEERPIDFD 77
 #endif
 #define ANSWER_MS 3000
+#define NUDGE_MS 20
 
 static int peer_pidfd(int sock)
 {
@@ -96,16 +98,23 @@ static int identify(int sock, uint64_t cookie, const char *id)
     return hello.cookie == cookie && strncmp(hello.id, id, CL_WIRE_ID_SIZE) == 0 ? 0 : -EPERM;
 }
 
-int ns_stranger_end(int pidfd, uint64_t patience)
+int ns_stranger_end(int pidfd, uint64_t patience, void (*nudge)(void *ctx), void *ctx)
 {
     struct pollfd dead = {.fd = pidfd, .events = POLLIN};
+    uint64_t until = ns_now() + patience;
 
     if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0u) < 0 && errno != ESRCH)
         return -errno;
-    return poll(&dead, 1, (int)(patience / 1000000u)) > 0 ? 1 : -ETIMEDOUT;
+    while (poll(&dead, 1, NUDGE_MS) <= 0) {
+        if (ns_now() >= until)
+            return -ETIMEDOUT;
+        nudge(ctx);
+    }
+    return 1;
 }
 
-int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, bool recorded, uint64_t patience)
+int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, bool recorded, uint64_t patience,
+                     void (*nudge)(void *ctx), void *ctx)
 {
     NS_CLOSE int sock = -1;
     NS_CLOSE int pidfd = -1;
@@ -120,5 +129,5 @@ int ns_stranger_kill(const char *path, uint64_t cookie, const char *id, bool rec
         return 0; /* it died meanwhile */
     if (rc < 0 && !(rc == -ETIMEDOUT && recorded))
         return rc;
-    return ns_stranger_end(pidfd, patience);
+    return ns_stranger_end(pidfd, patience, nudge, ctx);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "freezer.h"
 #include "sandbox.h"
 #include "stranger.h"
 
@@ -127,10 +128,27 @@ static void list(void *ctx)
 
 /* --- [worker] removing --- */
 
+struct ending {
+    const struct sweep *sweep;
+    const char *id;
+};
+
+/* Its keeper has said that it is ours, and is being killed. */
+static void end_groups(void *ctx)
+{
+    const struct ending *ending = ctx;
+    const struct sweep *sweep = ending->sweep;
+
+    for (uint32_t i = 0; i < sweep->count; i++)
+        if (strcmp(sweep->found[i].kind, "cgroup") == 0 && strcmp(sweep->found[i].id, ending->id) == 0)
+            ns_freezer_end(&sweep->base.instance->cgroups, sweep->found[i].name);
+}
+
 /* False: not ours, not sure to be, or not to be killed, so that nothing of that sandbox may be touched. */
 static bool remove_keeper(struct sweep *sweep, struct found *one)
 {
-    int rc = ns_stranger_kill(one->name, sweep->args->cookie, one->id, false, PATIENCE_NS);
+    struct ending ending = {sweep, one->id};
+    int rc = ns_stranger_kill(one->name, sweep->args->cookie, one->id, false, PATIENCE_NS, end_groups, &ending);
 
     one->removed = rc == 1;
     one->silent = rc == 0;
