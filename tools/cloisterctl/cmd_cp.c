@@ -26,7 +26,7 @@ struct cp {
     bool archive; /* owners too */
     struct ctl_client client;
     char id[64];
-    uint32_t left_out;
+    struct ctl_left_out left_out;
 };
 
 /* ---- one stream of an archive ---- */
@@ -154,10 +154,9 @@ static int copy_out(struct cp *cp, const struct ctl_place *from, const char *des
     failed = begin(cp, from->path, false, &transfer, err);
     if (failed < 0)
         return failed;
-    failed = ctl_unpack_begin(&archive, transfer.socket, err);
+    failed = ctl_unpack_begin(&archive, transfer.socket, &cp->left_out, err);
     if (failed == 0 && ctl_unpack_kind(&archive) != CTL_ARCHIVE_NOTHING) {
         failed = unpack(cp, &archive, from, destination, err);
-        cp->left_out += archive.left_out;
     } else if (failed == 0) {
         failed = conclude(cp, &transfer, false, err);
         return failed == 0 ? unpack(cp, &archive, from, destination, err) : failed;
@@ -178,7 +177,7 @@ static int look(struct cp *cp, const char *path, enum ctl_archive_kind *ret_kind
 
     if (failed < 0)
         return failed;
-    failed = ctl_unpack_begin(&archive, transfer.socket, err);
+    failed = ctl_unpack_begin(&archive, transfer.socket, &cp->left_out, err);
     if (failed == 0)
         *ret_kind = ctl_unpack_kind(&archive);
     if (failed == 0 && archive.entry == NULL)
@@ -246,13 +245,11 @@ static int send_files(struct cp *cp, const struct ctl_place *from, const struct 
                       struct cloister_error *err)
 {
     struct transfer transfer = {-1, 0};
-    uint32_t left_out = 0;
     int failed = begin(cp, target->directory, true, &transfer, err);
 
     if (failed < 0)
         return failed;
-    failed = ctl_pack(transfer.socket, from->path, target->top ? target->top : "", &left_out, err);
-    cp->left_out += left_out;
+    failed = ctl_pack(transfer.socket, from->path, target->top ? target->top : "", &cp->left_out, err);
     if (failed < 0 && failed != -EPIPE) {
         give_up(cp, &transfer);
         return failed;
@@ -334,6 +331,19 @@ static int cp_options(struct ctl_context *context, int argc, char **argv, struct
     return 0;
 }
 
+/* All else has been copied. */
+static int tell_left_out(const struct cp *cp)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    char more[40] = "";
+
+    if (cp->left_out.count > 1)
+        (void)snprintf(more, sizeof(more), " (and %u more)", cp->left_out.count - 1);
+    (void)cl_error_set(&err, CLOISTER_PARTIAL, 0, cp->left_out.first, NULL,
+                       "'%s'%s is neither file nor directory nor link, and was left out", cp->left_out.first, more);
+    return ctl_fail(cp->context, "cp", &err, CTL_EXIT_FAILED);
+}
+
 static int command_cp(struct ctl_context *context, int argc, char **argv)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
@@ -355,7 +365,7 @@ static int command_cp(struct ctl_context *context, int argc, char **argv)
     ctl_client_close(&cp.client);
     if (failed < 0)
         return ctl_fail(context, "cp", &err, CTL_EXIT_FAILED);
-    return cp.left_out > 0 ? CTL_EXIT_FAILED : 0;
+    return cp.left_out.count > 0 ? tell_left_out(&cp) : 0;
 }
 
 const struct ctl_command ctl_command_cp = {

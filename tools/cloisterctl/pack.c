@@ -3,12 +3,10 @@
 #include "core/error/error.h"
 #include "core/util/mem.h"
 #include "ctl.h"
-#include "table.h"
 #include "tarball.h"
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -19,7 +17,7 @@ struct pack {
     const char *source, *top;
     struct archive *from, *to;
     bool gone; /* nobody reads */
-    uint32_t left_out;
+    struct ctl_left_out *left_out;
 };
 
 static la_ssize_t send_on(struct archive *archive, void *ctx, const void *bytes, size_t size)
@@ -77,11 +75,7 @@ static int name_entry(const struct pack *pack, struct archive_entry *entry, stru
 static int pack_entry(struct pack *pack, struct archive_entry *entry, struct cloister_error *err)
 {
     if (archive_entry_filetype(entry) == AE_IFSOCK) {
-        CL_FREE char *shown = cl_strdup(archive_entry_pathname(entry));
-        pack->left_out++;
-        if (shown)
-            ctl_table_harmless(shown);
-        (void)fprintf(stderr, "cloisterctl: cp: '%s' is a socket, and was left out\n", shown ? shown : "");
+        ctl_left_out_add(pack->left_out, archive_entry_pathname(entry));
         return 0;
     }
     int failed = name_entry(pack, entry, err);
@@ -110,10 +104,14 @@ static int pack_all(struct pack *pack, struct cloister_error *err)
     return archive_write_close(pack->to) < ARCHIVE_WARN ? broken(pack->to, pack, err) : 0;
 }
 
-int ctl_pack(int fd, const char *source, const char *top, uint32_t *ret_left_out, struct cloister_error *err)
+int ctl_pack(int fd, const char *source, const char *top, struct ctl_left_out *left_out, struct cloister_error *err)
 {
-    struct pack pack = {
-        .fd = fd, .source = source, .top = top, .from = archive_read_disk_new(), .to = archive_write_new()};
+    struct pack pack = {.fd = fd,
+                        .source = source,
+                        .top = top,
+                        .left_out = left_out,
+                        .from = archive_read_disk_new(),
+                        .to = archive_write_new()};
     int failed = pack.from && pack.to ? 0 : ctl_no_memory(err);
 
     if (failed == 0) {
@@ -134,7 +132,5 @@ int ctl_pack(int fd, const char *source, const char *top, uint32_t *ret_left_out
         (void)archive_read_free(pack.from);
     if (pack.to)
         (void)archive_write_free(pack.to);
-    if (failed == 0)
-        *ret_left_out = pack.left_out;
     return failed;
 }

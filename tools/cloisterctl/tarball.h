@@ -14,6 +14,14 @@
 struct archive;
 struct archive_entry;
 
+/* Entries that are neither file nor directory nor link: they are not copied, and that is told. */
+struct ctl_left_out {
+    uint32_t count;
+    char first[256]; /* its name, fit for a terminal */
+};
+
+void ctl_left_out_add(struct ctl_left_out *left_out, const char *name);
+
 enum ctl_archive_kind {
     CTL_ARCHIVE_NOTHING, /* an archive without entries */
     CTL_ARCHIVE_FILE,
@@ -24,16 +32,16 @@ enum ctl_archive_kind {
 struct ctl_unpack {
     struct archive *in;
     struct archive_entry *entry; /* the first, until it has been unpacked; NULL: none */
-    uint32_t left_out;           /* entries that were told on stderr instead */
+    struct ctl_left_out *left_out;
 };
 
-#define CTL_UNPACK_INIT \
-    {                   \
-        NULL, NULL, 0   \
+#define CTL_UNPACK_INIT  \
+    {                    \
+        NULL, NULL, NULL \
     }
 
-/* Reads as far as the first entry; fd stays the caller's. */
-int ctl_unpack_begin(struct ctl_unpack *unpack, int fd, struct cloister_error *err);
+/* Reads as far as the first entry; fd and left_out stay the caller's. */
+int ctl_unpack_begin(struct ctl_unpack *unpack, int fd, struct ctl_left_out *left_out, struct cloister_error *err);
 enum ctl_archive_kind ctl_unpack_kind(const struct ctl_unpack *unpack);
 /*
  * Unpacks all of it below `directory`, which becomes our working directory. top: what the first word of every name
@@ -46,10 +54,9 @@ void ctl_unpack_end(struct ctl_unpack *unpack);
 
 /*
  * Writes `source` and what is in it to a socket, as `top` and what is in that; top "" = only what is in it.
- * *ret_left_out counts sockets, which no archive can hold, and which were told on stderr. -EPIPE: nobody reads any
- * more, and the other side knows why.
+ * -EPIPE: nobody reads any more, and the other side knows why.
  */
-int ctl_pack(int fd, const char *source, const char *top, uint32_t *ret_left_out, struct cloister_error *err);
+int ctl_pack(int fd, const char *source, const char *top, struct ctl_left_out *left_out, struct cloister_error *err);
 
 /* "a/./b//c/" as "a/b/c", in place. False: it is absolute, climbs (..), or is nothing. */
 bool ctl_archive_name(char *name);

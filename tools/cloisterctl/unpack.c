@@ -45,8 +45,9 @@ static int broken(struct archive *archive, const char *doing, struct cloister_er
                         why ? why : "no reason is known");
 }
 
-int ctl_unpack_begin(struct ctl_unpack *unpack, int fd, struct cloister_error *err)
+int ctl_unpack_begin(struct ctl_unpack *unpack, int fd, struct ctl_left_out *left_out, struct cloister_error *err)
 {
+    unpack->left_out = left_out;
     (void)setlocale(LC_CTYPE, "C.UTF-8"); /* names in pax archives are UTF-8, and reach us in the locale's encoding */
     unpack->in = archive_read_new();
     if (!unpack->in)
@@ -112,15 +113,12 @@ static char *first_word(const struct ctl_unpack *unpack)
     return name;
 }
 
-static void leave_out(struct ctl_unpack *unpack, const char *name)
+void ctl_left_out_add(struct ctl_left_out *left_out, const char *name)
 {
-    CL_FREE char *shown = cl_strdup(name);
-
-    unpack->left_out++;
-    if (shown)
-        ctl_table_harmless(shown);
-    (void)fprintf(stderr, "cloisterctl: cp: '%s' is neither file nor directory nor link, and was left out\n",
-                  shown ? shown : "");
+    if (left_out->count++ > 0)
+        return;
+    (void)snprintf(left_out->first, sizeof(left_out->first), "%s", name);
+    ctl_table_harmless(left_out->first);
 }
 
 static int copy_data(struct archive *in, struct archive *out, struct cloister_error *err)
@@ -156,7 +154,7 @@ static int prepare(struct ctl_unpack *unpack, const char *first, const char *top
         return cl_error_set(err, CLOISTER_PROTOCOL, 0, name, NULL, "the archive has '%s' as a name of a directory",
                             name);
     if (!link && kind != AE_IFREG && kind != AE_IFDIR && kind != AE_IFLNK) {
-        leave_out(unpack, name);
+        ctl_left_out_add(unpack->left_out, name);
         return 1;
     }
     archive_entry_copy_pathname(entry, name);
