@@ -115,7 +115,7 @@ static const struct {
     {CL_WIRE_POLICY, cl_policy},
     {CL_WIRE_RESIZE, cl_resize},
     {CL_WIRE_FILE_PUT, refuse},
-    {CL_WIRE_PROCEED, refuse},
+    {CL_WIRE_PROCEED, cl_op_proceed},
 };
 
 static int obey(struct cl_sandbox *sandbox, struct cl_packet *packet)

@@ -18,7 +18,7 @@
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* The keeper ignores SIGPIPE and blocks all signals; neither may be inherited. */
-static void reset_signals(void)
+void cl_reset_signals(void)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t none;
@@ -33,7 +33,7 @@ int cl_do_session(struct cl_setup *setup)
 {
     uint32_t session = setup->plan->kind == CL_WIRE_PLAN_CONTAINER ? CL_WIRE_SESSION_SETSID : setup->plan->session;
 
-    reset_signals();
+    cl_reset_signals();
     if (session == CL_WIRE_SESSION_SETSID && setsid() < 0)
         return cl_setup_detail(setup, -errno, "new session");
     if (session == CL_WIRE_SESSION_SETPGID && setpgid(0, 0) < 0)

@@ -100,7 +100,7 @@ int cl_nest_make(const char **ret_step)
     *ret_step = "tmpfs";
     r = make_fs("tmpfs", "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, &root);
     if (r == 0 && (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0 || fchdir(root) < 0 ||
-                   mkdir("root", 0755) < 0))
+                   mkdir("root", 0755) < 0 || mkdir("host", 0755) < 0))
         r = -errno;
     if (r < 0)
         return r;

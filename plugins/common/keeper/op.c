@@ -250,6 +250,41 @@ static void on_blocked(struct cl_sandbox *sandbox, struct cl_op *op)
     answer(sandbox, op, slip);
 }
 
+static void on_point(struct cl_sandbox *sandbox, struct cl_op *op)
+{
+    struct cl_wire_point point;
+    int slip = fcntl(op->slip, F_DUPFD_CLOEXEC, 3);
+
+    if (slip < 0) {
+        cl_op_fail(op, errno, "point", "a slip with the number of the new process");
+        return;
+    }
+    op->at_point = 1;
+    cl_wire_init(&point, CL_WIRE_POINT, op->serial);
+    point.create = op->serial;
+    point.container = op->container;
+    cl_sandbox_tell_fd(sandbox, &point, slip);
+}
+
+void cl_op_proceed(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    const struct cl_wire_proceed *proceed = &packet->u.proceed;
+    struct cl_op *op = sandbox->ops;
+
+    while (op != NULL && !(op->serial == proceed->create && op->at_point))
+        op = op->next;
+    cl_control_answer(sandbox, packet, op ? 0 : -ESRCH, 0, NULL, 0);
+    if (op == NULL)
+        return;
+    op->at_point = 0;
+    if (proceed->os_errno == 0) {
+        send_go(op, "point");
+        return;
+    }
+    cl_op_fail(op, proceed->os_errno, "hook", proceed->detail);
+    cl_op_settle(sandbox, op);
+}
+
 static void on_warning(struct cl_sandbox *sandbox, const struct cl_op *op, const struct cl_report *report)
 {
     struct cl_wire_warning warning;
@@ -279,6 +314,8 @@ static void on_report(struct cl_sandbox *sandbox, struct cl_op *op, const struct
         on_blocked(sandbox, op);
     else if (report->kind == CL_REPORT_TERMINAL && op->child > 0)
         cl_terminal_take(sandbox, op, &fds[0]);
+    else if (report->kind == CL_REPORT_POINT && op->create && !op->at_point && op->child > 0)
+        on_point(sandbox, op);
     else if (report->kind == CL_REPORT_PAUSED)
         op->paused = 1;
     else

@@ -27,6 +27,7 @@ struct cl_op {
     int slip;     /* tells its number to the daemon; goes with the last answer */
     int had_child;
     int eof;
+    int at_point; /* waits for PROCEED */
     int paused;
     int error; /* positive errno of the first failure; 0 = none */
     char step[CL_WIRE_STEP_MAX];
@@ -47,6 +48,7 @@ void cl_op_create(struct cl_sandbox *sandbox, struct cl_packet *packet);
 void cl_op_exec(struct cl_sandbox *sandbox, struct cl_packet *packet);
 void cl_op_start(struct cl_sandbox *sandbox, struct cl_packet *packet);
 void cl_op_cancel(struct cl_sandbox *sandbox, const struct cl_wire_cancel *cancel);
+void cl_op_proceed(struct cl_sandbox *sandbox, struct cl_packet *packet);
 
 /* Its socket is readable. The operation may be gone afterwards. */
 void cl_op_read(struct cl_sandbox *sandbox, struct cl_op *op);

@@ -46,8 +46,6 @@ const char *cl_plan_undoable(const struct cl_wire_plan *plan)
         const char *name;
     } flags[] = {
         {CL_WIRE_PLAN_RESOLVE, "resolve"},
-
-        {CL_WIRE_PLAN_POINT, "point"},
         {CL_WIRE_PLAN_NONROOT_CAPS, "nonroot-caps"},
     };
     static const struct {
@@ -56,7 +54,6 @@ const char *cl_plan_undoable(const struct cl_wire_plan *plan)
     } sections[] = {
         {CL_WIRE_LAYERS, "layers"},
         {CL_WIRE_FILES, "files"},
-        {CL_WIRE_HOOKS, "hooks"},
     };
 
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)

@@ -90,6 +90,11 @@ void cl_sandbox_tell(struct cl_sandbox *sandbox, const void *message)
     push(sandbox, message, NULL, 0);
 }
 
+void cl_sandbox_tell_fd(struct cl_sandbox *sandbox, const void *message, int fd)
+{
+    push(sandbox, message, &fd, 1);
+}
+
 static int open_signals(void)
 {
     sigset_t all;

@@ -47,6 +47,7 @@ void cl_sandbox_answer(struct cl_sandbox *sandbox, const struct cl_wire_answer *
 void cl_sandbox_answer_fds(struct cl_sandbox *sandbox, const struct cl_wire_answer *answer, const int *fds, uint32_t n);
 /* Queues any other message, unless the daemon's version does not know it. */
 void cl_sandbox_tell(struct cl_sandbox *sandbox, const void *message);
+void cl_sandbox_tell_fd(struct cl_sandbox *sandbox, const void *message, int fd); /* taken */
 /* Sends what is queued; waits for the daemon to take it, if need be. */
 void cl_sandbox_flush_all(struct cl_sandbox *sandbox);
 /* A daemon that speaks `version` is at `sock`, which is taken. */

@@ -111,7 +111,12 @@ int cl_do_caps(struct cl_setup *setup);
 int cl_do_no_new_privs(struct cl_setup *setup);
 /* do_seccomp.c */
 int cl_do_seccomp(struct cl_setup *setup);
+/* do_hooks.c */
+int cl_do_point(struct cl_setup *setup);
+int cl_do_create_hooks(struct cl_setup *setup);
+int cl_do_start_hooks(struct cl_setup *setup);
 /* do_exec.c */
+void cl_reset_signals(void);
 int cl_do_session(struct cl_setup *setup);
 int cl_do_cwd(struct cl_setup *setup);
 int cl_do_find(struct cl_setup *setup);

@@ -54,7 +54,8 @@ static const struct step create_helper[] = {
  * The terminal when the container's devpts is there and its /dev can still be written. Groups before gid before uid
  * (the later ones take the right to do the earlier); bounding set while we still may; limits after the last descriptor
  * is placed (a NOFILE of 3 must not break us); stdio and the program's path before the filter, which is the last thing
- * before exec, because it may forbid anything.
+ * before exec, because it may forbid anything. Hooks
+ * come when the mounts stand; sysctls after them, because a hook may bring the interface that one is about.
  */
 static const struct step create_child[] = {
     {"user-map", cl_setup_wait_go, NULL},
@@ -63,7 +64,6 @@ static const struct step create_child[] = {
     {"cgroup-namespace", cl_do_cgroup_namespace, NULL},
     {"hostname", cl_do_hostname, NULL},
     {"loopback", cl_do_loopback, NULL},
-    {"sysctl", cl_do_sysctls, NULL},
     {"root", cl_do_root, NULL},
     {"mount", cl_do_mounts, undo_mounts},
     {"device", cl_do_devices, NULL},
@@ -72,6 +72,9 @@ static const struct step create_child[] = {
     {"mount-readonly", cl_do_late_readonly, NULL},
     {"readonly", cl_do_readonly, NULL},
     {"mask", cl_do_mask, NULL},
+    {"point", cl_do_point, NULL},
+    {"create-hook", cl_do_create_hooks, NULL},
+    {"sysctl", cl_do_sysctls, NULL},
     {"pivot", cl_do_pivot, NULL},
     {"root-flags", cl_do_root_flags, NULL},
     {"nice", cl_do_nice, NULL},
@@ -84,6 +87,7 @@ static const struct step create_child[] = {
     {"cwd", cl_do_cwd, NULL},
     {"find", cl_do_find, undo_find},
     {"start", cl_do_block, NULL},
+    {"start-hook", cl_do_start_hooks, NULL},
     {"stdio", cl_do_stdio, NULL},
     {"priority", cl_do_priority, NULL},
     {"rlimit", cl_do_rlimits, NULL},

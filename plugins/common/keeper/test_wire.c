@@ -84,7 +84,8 @@ static void fill_new_sections(struct cl_plan *plan)
                                   .arg_count = 1,
                                   .env_first = 1,
                                   .env_count = 1,
-                                  .state_head = cl_plan_cstring(plan, "{")};
+                                  .state_head = cl_plan_cstring(plan, "{"),
+                                  .root = cl_plan_cstring(plan, "/srv/root")};
     struct cl_wire_hook start = {.point = CL_WIRE_HOOK_START_CONTAINER,
                                  .fd = CL_WIRE_NO_FD,
                                  .path = cl_plan_cstring(plan, "/hook"),

@@ -36,7 +36,7 @@ static int close_bed(void **state)
 
 static void test_unknown_requests(void **state)
 {
-    static const uint32_t types[] = {CL_WIRE_FILE_PUT, CL_WIRE_PROCEED};
+    static const uint32_t types[] = {CL_WIRE_FILE_PUT};
     union {
         struct cl_wire_head head;
         uint8_t bytes[CL_WIRE_MESSAGE_MAX];
@@ -60,7 +60,6 @@ static int wish(struct cl_plan *plan, int i, const char **ret_name)
         uint32_t flag;
     } flags[] = {
         {"resolve", CL_WIRE_PLAN_RESOLVE},
-        {"point", CL_WIRE_PLAN_POINT},
     };
     size_t count = sizeof(flags) / sizeof(flags[0]);
     uint32_t zero = 0;

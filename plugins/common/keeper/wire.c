@@ -273,6 +273,8 @@ static int hook_ok(const struct view *view, const struct cl_wire_hook *hook)
         return 0;
     if (hook->point == CL_WIRE_HOOK_CREATE_CONTAINER ? !fd_ok(view, hook->fd) : hook->fd != CL_WIRE_NO_FD)
         return 0;
+    if (hook->point == CL_WIRE_HOOK_CREATE_CONTAINER ? !path_ok(view, hook->root) : hook->root != 0)
+        return 0;
     return path_ok(view, hook->path) && hook->arg_count > 0 &&
            items_ok(view, CL_WIRE_WORDS, hook->arg_first, hook->arg_count) &&
            items_ok(view, CL_WIRE_WORDS, hook->env_first, hook->env_count) && string_ok(view, hook->state_head) &&
@@ -286,6 +288,13 @@ static int check_hooks(struct view *view)
     for (uint32_t i = 0; i < count_of(view, CL_WIRE_HOOKS); i++)
         if (!hook_ok(view, &hook[i]))
             return bad(view, "hooks");
+    for (uint32_t i = 0, first = UINT32_MAX; i < count_of(view, CL_WIRE_HOOKS); i++) {
+        if (hook[i].point != CL_WIRE_HOOK_CREATE_CONTAINER)
+            continue;
+        first = first == UINT32_MAX ? i : first;
+        if (hook[i].fd != hook[first].fd || hook[i].root != hook[first].root || !(view->plan->ns_new & CLONE_NEWPID))
+            return bad(view, "hooks");
+    }
     return 0;
 }
 

@@ -289,9 +289,9 @@ struct cl_wire_file_put {
 };
 
 /*
- * Since 4. POINT: the CREATE with serial `create`, whose plan has CL_WIRE_PLAN_POINT, has made its namespaces (and
- * nothing in them) and waits; the packet carries init's slip. PROCEED with the same number lets it go on, with os_errno
- * 0, or fails it there (step "hook", `detail`). It is answered at once; ESRCH: nothing waits.
+ * Since 4. POINT: the CREATE with serial `create`, whose plan has CL_WIRE_PLAN_POINT, has made its namespaces and
+ * mounts, and waits before the pivot; the packet carries init's slip. PROCEED with the same number lets it go on, with
+ * os_errno 0, or fails it there (step "hook", `detail`). It is answered at once; ESRCH: nothing waits.
  */
 struct cl_wire_point {
     struct cl_wire_head head;

@@ -126,15 +126,18 @@ struct cl_wire_file {
 };
 
 enum cl_wire_hook_point {
-    CL_WIRE_HOOK_CREATE_CONTAINER = 1, /* in the container's namespaces before the pivot; `fd` is the host's program */
-    CL_WIRE_HOOK_START_CONTAINER = 2   /* right before the program, inside; `path` is found there */
+    /* In the container's namespaces before the pivot: `path` is the host's program, found in `fd`, a detached tree of
+     * the host's root; while these run it is attached, with the container's root at `root` in it. Needs CLONE_NEWPID in
+     * ns_new. All have the same `fd` and `root`. */
+    CL_WIRE_HOOK_CREATE_CONTAINER = 1,
+    CL_WIRE_HOOK_START_CONTAINER = 2 /* right before the program, inside; `path` is found there */
 };
 
 /* Hooks that the keeper runs; those of the host's own namespaces are the plugin's (POINT). Environment and arguments
  * are these and nothing else; standard input is state_head, the pid as inside, state_tail. */
 struct cl_wire_hook {
     uint32_t point; /* enum cl_wire_hook_point */
-    uint32_t fd;    /* index of an executable, or CL_WIRE_NO_FD */
+    uint32_t fd;    /* or CL_WIRE_NO_FD */
     cl_wire_str path;
     uint32_t arg_first; /* into WORDS; argv[0] included, at least one */
     uint32_t arg_count;
@@ -143,6 +146,7 @@ struct cl_wire_hook {
     uint32_t timeout_ms; /* 0 = none */
     cl_wire_str state_head;
     cl_wire_str state_tail;
+    cl_wire_str root; /* or 0 */
 };
 
 struct cl_wire_option {
