@@ -2,11 +2,16 @@
 /*
  * adopt.c - isolation is asked what became of a sandbox, and its word is taken for it: what lives and how things ended
  * comes from the inventory, what was wanted from the records.
+ *
+ * A container that was only half made was never told of: it is undone before anybody hears of the sandbox again, and so
+ * is one that the keeper has and no record explains. Both only if the store has lost nothing that could explain them.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/engine/args.h"
 #include "core/engine/recover.h"
+#include "core/engine/runfile.h"
 #include "core/engine/unknown.h"
 #include "core/engine/update.h"
 #include "core/error/error.h"
@@ -60,6 +65,8 @@ static int add_process(struct cl_sandbox *sandbox, const struct cloister_invento
     struct cl_container *container = cl_container_find(sandbox, from->cid, NULL);
     struct cl_process *process;
     bool is_init = from->is_init != 0;
+    if (!container && cl_container_doomed(sandbox, from->cid))
+        return 0;
     if (!container || (is_init && container->init)) {
         cl_log(CL_LOG_WARN, CL_ENGINE_AREA, "%s told of a process %llu of sandbox %s that cannot be there; ignored",
                sandbox->backend->instance->label, (unsigned long long)from->process, sandbox->id);
@@ -143,6 +150,41 @@ static bool take_states(struct cl_sandbox *sandbox, const struct cloister_invent
     return changed;
 }
 
+/* Nobody was answered: what there is of them goes. Not known any more, so what the inventory says of them is not taken.
+ */
+void cl_doom_half_made(struct cl_sandbox *sandbox)
+{
+    CL_LIST_FOREACH(node, &sandbox->containers)
+    {
+        struct cl_container *container = CL_CONTAINER(node, struct cl_container, node);
+        if (container->state != CLOISTER_CONTAINER_CREATING)
+            continue;
+        cl_log(CL_LOG_WARN, CL_ENGINE_AREA, CL_SANDBOX_LOG ": container '%s' was only half made; it is removed",
+               CL_SANDBOX_LOG_ARG(sandbox), container->cid);
+        cl_container_doom(container);
+    }
+}
+
+/* 0 or -ENOMEM. */
+static int doom_unexplained(struct cl_sandbox *sandbox, const struct cloister_inventory *inventory, bool may)
+{
+    for (uint64_t i = 0; i < inventory->container_count; i++) {
+        struct cloister_sv cid = inventory->containers[i].cid;
+        struct cl_container *container;
+        if (cl_container_find(sandbox, cid, NULL) || cl_container_doomed(sandbox, cid))
+            continue;
+        may = may && cid.size && cl_args_check_cid(cid, NULL) == 0;
+        cl_log(CL_LOG_WARN, CL_ENGINE_AREA, CL_SANDBOX_LOG ": no record explains its container '%.*s'; it is %s",
+               CL_SANDBOX_LOG_ARG(sandbox), CL_SV_ARG(cid), may ? "removed" : "left as it is");
+        if (!may)
+            continue;
+        if (cl_container_new(sandbox, cid, cl_sv(NULL, 0), &container) < 0)
+            return -ENOMEM;
+        cl_container_doom(container);
+    }
+    return 0;
+}
+
 /* 0; -ENOMEM: half of it is there. */
 static int take_inventory(struct cl_row *row, struct cl_sandbox *sandbox, struct cl_arena *arena,
                           const struct cloister_inventory *inventory)
@@ -151,7 +193,10 @@ static int take_inventory(struct cl_row *row, struct cl_sandbox *sandbox, struct
     const struct cloister_inventory_process **exits =
         cl_arena_alloc(arena, inventory->process_count + 1, sizeof(struct cloister_inventory_process *));
     size_t count = 0;
-    int r = exits ? 0 : -ENOMEM;
+    bool clean = cl_store_was_clean(row->store);
+    if (clean)
+        cl_doom_half_made(sandbox);
+    int r = exits ? doom_unexplained(sandbox, inventory, clean) : -ENOMEM;
     for (uint64_t i = 0; r == 0 && i < inventory->process_count; i++) {
         r = add_process(sandbox, &inventory->processes[i]);
         if (ended(&inventory->processes[i]) && exits)
@@ -181,6 +226,8 @@ static int take(struct cl_row *row, struct cl_sandbox *sandbox, const struct clo
     int r = inventory && !arena.failed ? 0 : -ENOMEM;
     if (r == 0 && inventory->fate == CLOISTER_FATE_ALIVE)
         r = take_inventory(row, sandbox, &arena, inventory);
+    if (r == 0 && inventory->fate == CLOISTER_FATE_OFF && cl_store_was_clean(row->store))
+        cl_doom_half_made(sandbox);
     if (r == 0 && inventory->fate == CLOISTER_FATE_OFF && sandbox->state != CLOISTER_SANDBOX_OFF) {
         r = cl_restore_inits(sandbox, NULL);
         if (r == 0)
@@ -219,6 +266,60 @@ static int check_answer(const struct cl_operation *operation, const struct clois
     return 0;
 }
 
+/* ---- containers to be undone ---- */
+
+static void undo_next(struct cl_operation *operation);
+
+static void on_undone(void *ctx, const struct cloister_error *err, const void *data)
+{
+    (void)data;
+    struct cl_operation *operation = ctx;
+    struct cl_sandbox *sandbox = operation->sandbox;
+    struct cl_list *first = cl_list_first(&sandbox->doomed);
+    struct cl_container *container = CL_CONTAINER(first, struct cl_container, node);
+    if (!err || err->code == CLOISTER_NO_ENTITY) {
+        struct cl_runfile file = cl_runfile_of_container(container);
+        cl_runfile_drop(&file);
+        operation->args.row->changed = true; /* and with that its records go */
+        cl_container_bury(container);
+    } else { /* nobody waits for it: somebody tries again later */
+        cl_list_remove(first);
+        cl_list_append(&sandbox->doomed, first);
+        operation->args.row->stuck++;
+    }
+    undo_next(operation);
+}
+
+/* One after the other; those that do not go are left to cl_recovered_finish. */
+static void undo_next(struct cl_operation *operation)
+{
+    struct cl_sandbox *sandbox = operation->sandbox;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    unsigned left = 0;
+    CL_LIST_FOREACH(node, &sandbox->doomed)
+    left++;
+    if (operation->cancelled) {
+        cl_recovered_finish(operation);
+        return;
+    }
+    if (left <= operation->args.row->stuck) {
+        if (operation->args.row->alive)
+            cl_update_again(operation);
+        else
+            cl_recovered_ask(operation);
+        return;
+    }
+    const struct cl_container *container = CL_CONTAINER(cl_list_first(&sandbox->doomed), struct cl_container, node);
+    operation->own_delete = (struct cloister_container_delete_args){
+        CLOISTER_INIT(struct cloister_container_delete_args), .flags = CLOISTER_DELETE_FORCE,
+        .sandbox = cl_sandbox_id(sandbox), .container = cl_sv_cstr(container->cid)};
+    operation->iso.remove = (struct cloister_iso_delete_args){CLOISTER_INIT(struct cloister_iso_delete_args),
+                                                              .delete_ = &operation->own_delete};
+    cl_sandbox_identity(sandbox, &operation->iso.remove.sandbox);
+    if (CL_ISO_CALL(operation, container_delete, &operation->iso.remove, on_undone, &err) < 0)
+        on_undone(operation, &err, NULL);
+}
+
 static void on_adopted(void *ctx, const struct cloister_error *err, const void *data)
 {
     struct cl_operation *operation = ctx;
@@ -240,6 +341,7 @@ static void on_adopted(void *ctx, const struct cloister_error *err, const void *
         return;
     }
     operation->args.row->contact = sandbox->no_contact;
+    operation->args.row->alive = inventory->fate == CLOISTER_FATE_ALIVE;
     sandbox->no_contact = false;
     cl_error_clear(&sandbox->failure);
     if (inventory->fate == CLOISTER_FATE_FOREIGN) {
@@ -249,10 +351,7 @@ static void on_adopted(void *ctx, const struct cloister_error *err, const void *
         cl_recovered_finish(operation);
         return;
     }
-    if (inventory->fate == CLOISTER_FATE_ALIVE)
-        cl_update_again(operation);
-    else
-        cl_recovered_ask(operation);
+    undo_next(operation);
 }
 
 void cl_adopt_begin(struct cl_operation *operation)
@@ -264,11 +363,10 @@ void cl_adopt_begin(struct cl_operation *operation)
     *args = (struct cloister_iso_adopt_args){
         CLOISTER_INIT(struct cloister_iso_adopt_args),
         .containers = containers,
+        .container_count = args->container_count,
         .container_size = sizeof(*containers),
         .deadline = cl_mono_ns() + operation->engine->recover_ns,
     };
-    CL_LIST_FOREACH(node, &sandbox->containers)
-    args->container_count++;
     cl_sandbox_identity(sandbox, &args->sandbox);
     if (CL_ISO_CALL(operation, adopt, args, on_adopted, &err) < 0)
         no_contact(operation, &err);

@@ -12,8 +12,6 @@
 
 #define NAME_MAX_BYTES 255u
 #define CID_MAX 64u
-#define SPEC_MAX (512u * 1024u)
-#define PATH_MAX_BYTES 4095u
 #define ENV_COUNT_MAX 65536u
 #define ENV_MAX (2u * 1024u * 1024u)
 #define TAG_MAX 1024u
@@ -21,10 +19,8 @@
 #define PIPES_MAX 3u /* stdin, and the outputs that a process's tape has room for */
 #define WINDOW_MAX (16u * 1024u * 1024u)
 #define DRAIN_MAX (3600u * CL_NS_PER_S)
-#define COMM_MAX 15u
 
 #define EXEC_FLAGS (CLOISTER_EXEC_ENV_FROM_CONTAINER | CLOISTER_EXEC_OWN_CGROUP)
-#define ROOTFS_FLAGS (CLOISTER_ROOTFS_WRITABLE | CLOISTER_ROOTFS_IDMAP)
 
 static int invalid(struct cloister_error *err, const char *where, const char *what)
 {
@@ -72,8 +68,7 @@ int cl_args_record(struct cloister_sv data, struct cloister_error *err)
     return cl_args_text(data, "record", CLOISTER_RECORD_BYTES_MAX, err);
 }
 
-/* A text that becomes a C string somewhere. */
-static int check_word(struct cloister_sv text, const char *where, uint64_t max, struct cloister_error *err)
+int cl_args_word(struct cloister_sv text, const char *where, uint64_t max, struct cloister_error *err)
 {
     int r = cl_args_text(text, where, max, err);
     return r == 0 && cl_sv_has_nul(text) ? invalid(err, where, "holds a NUL") : r;
@@ -93,7 +88,7 @@ struct cloister_sv cl_args_cid(struct cloister_sv cid)
 
 int cl_args_name(struct cloister_sv name, struct cloister_error *err)
 {
-    int r = check_word(name, "name", NAME_MAX_BYTES, err);
+    int r = cl_args_word(name, "name", NAME_MAX_BYTES, err);
     if (r == 0 && name.size && memchr(name.data, '/', name.size))
         r = invalid(err, "name", "holds a '/'");
     return r;
@@ -102,7 +97,7 @@ int cl_args_name(struct cloister_sv name, struct cloister_error *err)
 /* Part of record kinds and perhaps of paths. */
 int cl_args_check_cid(struct cloister_sv cid, struct cloister_error *err)
 {
-    int r = check_word(cid, "cid", CID_MAX, err);
+    int r = cl_args_word(cid, "cid", CID_MAX, err);
     for (uint64_t i = 0; r == 0 && i < cid.size; i++) {
         char c = cid.data[i];
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -227,9 +222,9 @@ static int check_oci_process(struct cloister_sv text, struct cloister_error *err
     return 0;
 }
 
-static const struct cloister_process_args *copy_process(struct cl_operation *operation,
-                                                        const struct cloister_process_args *from, uint64_t capabilities,
-                                                        struct cloister_error *err)
+const struct cloister_process_args *cl_args_copy_process(struct cl_operation *operation,
+                                                         const struct cloister_process_args *from,
+                                                         uint64_t capabilities, struct cloister_error *err)
 {
     if (!from) {
         (void)invalid(err, "process", "is missing");
@@ -249,7 +244,7 @@ static const struct cloister_process_args *copy_process(struct cl_operation *ope
         return NULL;
     }
     struct cloister_process_args source = *copy;
-    if (cl_args_text(copy->oci, "process", SPEC_MAX, err) < 0 || check_oci_process(copy->oci, err) < 0 ||
+    if (cl_args_text(copy->oci, "process", CL_ARGS_SPEC_MAX, err) < 0 || check_oci_process(copy->oci, err) < 0 ||
         cl_args_text(copy->tag, "tag", TAG_MAX, err) < 0 || copy_env(operation, &source, &copy->env, err) < 0 ||
         copy_stdio(operation, source.stdio, source.stdio_count, source.stdio_size, capabilities, &copy->stdio, err) <
             0 ||
@@ -259,71 +254,6 @@ static const struct cloister_process_args *copy_process(struct cl_operation *ope
     copy->oci = cl_arena_sv(&operation->arena, source.oci);
     copy->tag = cl_arena_sv(&operation->arena, source.tag);
     return copy;
-}
-
-/* ---- container ---- */
-
-static int check_spec(struct cloister_sv text, struct cloister_error *err)
-{
-    CL_VALUE_CLEANUP cloister_value *document = NULL;
-    int r = cl_value_parse(text, NULL, &document, NULL, err);
-    if (r < 0) {
-        cl_error_wrap(err, "spec");
-        return r;
-    }
-    if (cl_value_type(document) != CLOISTER_VALUE_OBJECT)
-        return invalid(err, "spec", "is not an object");
-    if (cl_value_get_cstr(document, "process"))
-        return invalid(err, "spec.process", "must travel apart from the spec");
-    return 0;
-}
-
-static int check_container(const struct cloister_container_args *container, uint64_t capabilities,
-                           struct cloister_error *err)
-{
-    if (container->init != CLOISTER_INIT_PROCESS && container->init != CLOISTER_INIT_PAUSE)
-        return invalid(err, "init", "has an unknown kind");
-    if (container->start != CLOISTER_START_NOW && container->start != CLOISTER_START_BLOCKED)
-        return invalid(err, "start", "has an unknown kind");
-    if (container->init == CLOISTER_INIT_PAUSE && !(capabilities & CLOISTER_ISO_PAUSE_INIT))
-        return unsupported(err, "PAUSE_INIT");
-    if (container->start == CLOISTER_START_BLOCKED && !(capabilities & CLOISTER_ISO_BLOCKED_INIT))
-        return unsupported(err, "BLOCKED_INIT");
-    if (container->rootfs_kind != CLOISTER_ROOTFS_DIRECTORY)
-        return unsupported(err, "a root file system that is not a directory");
-    if (container->rootfs_flags & ~ROOTFS_FLAGS || container->reserved)
-        return invalid(err, "rootfs_flags", "has an unknown bit");
-    int r = cl_args_check_cid(container->cid, err);
-    r = r ? r : check_word(container->pause_comm, "pause_comm", COMM_MAX, err);
-    r = r ? r : check_word(container->rootfs, "rootfs", PATH_MAX_BYTES, err);
-    r = r ? r : cl_args_text(container->spec, "spec", SPEC_MAX, err);
-    if (r == 0 && (!container->rootfs.size || container->rootfs.data[0] != '/'))
-        r = invalid(err, "rootfs", "is not an absolute path");
-    return r ? r : check_spec(container->spec, err);
-}
-
-static const struct cloister_container_args *copy_container(struct cl_operation *operation,
-                                                            const struct cloister_container_args *from,
-                                                            uint64_t capabilities, struct cloister_error *err)
-{
-    struct cl_arena *arena = &operation->arena;
-    struct cloister_container_args *copy = cl_arena_struct(arena, from, sizeof(*copy));
-    if (!copy) {
-        (void)cl_args_no_memory(err);
-        return NULL;
-    }
-    if (check_container(copy, capabilities, err) < 0)
-        return NULL;
-    copy->cid = cl_arena_sv(arena, cl_args_cid(copy->cid));
-    copy->spec = cl_arena_sv(arena, copy->spec);
-    copy->rootfs = cl_arena_sv(arena, copy->rootfs);
-    copy->pause_comm = cl_arena_sv(arena, copy->pause_comm);
-    if (copy->init == CLOISTER_INIT_PAUSE) {
-        copy->process = NULL;
-        return copy;
-    }
-    copy->process = copy_process(operation, copy->process, capabilities, err);
-    return copy->process ? copy : NULL;
 }
 
 /* ---- sandbox ---- */
@@ -379,7 +309,7 @@ const struct cloister_sandbox_create_args *cl_args_create(struct cl_operation *o
     copy->name = cl_arena_sv(&operation->arena, copy->name);
     copy->isolation = cl_arena_sv(&operation->arena, copy->isolation);
     if (copy->container) {
-        copy->container = copy_container(operation, copy->container, capabilities, err);
+        copy->container = cl_args_container(operation, copy->container, capabilities, err);
         if (!copy->container)
             return NULL;
     }
@@ -423,10 +353,10 @@ const struct cloister_exec_args *cl_args_exec(struct cl_operation *operation, co
     if (r == 0 && copy->resources.size && !(copy->flags & CLOISTER_EXEC_OWN_CGROUP))
         r = invalid(err, "resources", "need a group of its own");
     r = r ? r : cl_args_resources(operation, &copy->resources, err);
-    r = r ? r : check_word(copy->name, "name", NAME_MAX_BYTES, err);
+    r = r ? r : cl_args_word(copy->name, "name", NAME_MAX_BYTES, err);
     if (r < 0)
         return NULL;
-    copy->process = copy_process(operation, copy->process, capabilities, err);
+    copy->process = cl_args_copy_process(operation, copy->process, capabilities, err);
     if (!copy->process)
         return NULL;
     copy->sandbox = cl_arena_sv(&operation->arena, copy->sandbox);

@@ -36,7 +36,7 @@ int cl_attach_find(struct cl_operation *operation, struct cloister_sv container,
     if (!process)
         return -ENOENT;
     unsigned long long shown = process->number;
-    if (sandbox->creating || (process->held && !process->is_init))
+    if (sandbox->creating || process->container->creating || (process->held && !process->is_init))
         return cl_error_set(err, CLOISTER_INVALID_STATE, 0, "process", NULL, "process %llu is being started", shown);
     if (process->state == CLOISTER_PROCESS_LOST)
         return cl_error_set(err, CLOISTER_LOST, 0, "process", NULL, "process %llu is lost, and its pipes with it",

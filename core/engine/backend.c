@@ -16,6 +16,7 @@ static void keep_result(struct cl_arena *arena, void *data)
     struct cloister_result *result = data;
     result->sandbox = cl_arena_sv(arena, result->sandbox);
     result->json = cl_arena_sv(arena, result->json);
+    result->data = cl_arena_sv(arena, result->data);
     result->home = cl_arena_sv(arena, result->home);
     result->outputs =
         cl_arena_array(arena, result->outputs, result->output_count, result->output_size, sizeof(*result->outputs));

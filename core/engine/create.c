@@ -17,7 +17,6 @@
 #include "core/engine/runfile.h"
 #include "core/error/error.h"
 #include "core/log/log.h"
-#include "core/util/time.h"
 
 #define CREATE_RECORDS (CL_RECORD_SANDBOX | CL_RECORD_LABELS | CL_RECORD_CONTAINERS | CL_RECORD_SPEC | CL_RECORD_ISO)
 
@@ -70,22 +69,6 @@ static void on_reached(void *ctx, const struct cloister_error *err)
     cl_sandbox_unref(sandbox);
 }
 
-static void container_made(struct cl_operation *operation, const struct cloister_result *result)
-{
-    struct cl_container *container = operation->container;
-    struct cl_process *init = operation->process;
-    bool blocked = operation->args.create->container->start == CLOISTER_START_BLOCKED;
-    init->pid = result->pid;
-    container->state = blocked ? CLOISTER_CONTAINER_CREATED : CLOISTER_CONTAINER_RUNNING;
-    if (!blocked) {
-        init->state = CLOISTER_PROCESS_RUNNING;
-        init->started_real_ns = container->started_real_ns = cl_real_ns();
-    }
-    operation->result.process = init->number;
-    operation->result.pid = init->pid;
-    operation->result.container_state = container->state;
-}
-
 static void on_made(void *ctx, const struct cloister_error *err, const void *data)
 {
     struct cl_operation *operation = ctx;
@@ -95,7 +78,7 @@ static void on_made(void *ctx, const struct cloister_error *err, const void *dat
         return;
     }
     if (operation->container)
-        container_made(operation, data);
+        cl_container_made(operation, operation->args.create->container, data);
     sandbox->state = CLOISTER_SANDBOX_UP;
     cl_journal_write(sandbox, CL_RECORD_SANDBOX | CL_RECORD_CONTAINERS, CLOISTER_DURABLE_POWER, &operation->journal,
                      on_reached, operation);
@@ -106,12 +89,15 @@ static void on_intent(void *ctx, const struct cloister_error *err)
     struct cl_operation *operation = ctx;
     struct cl_sandbox *sandbox = operation->sandbox;
     struct cloister_error own = CLOISTER_ERROR_INIT;
+    if (operation->container)
+        operation->container->making = NULL;
     if (err || operation->cancelled) {
         fail(operation, err);
         return;
     }
-    if (cl_sandbox_make_run_dir(sandbox, &own) < 0 ||
-        cl_runfile_create(sandbox, operation->args.create->container, &own) < 0) {
+    if (cl_sandbox_make_run_dir(sandbox, &own) < 0 || cl_runfile_create(sandbox, &own) < 0 ||
+        (operation->container &&
+         cl_runfile_create_container(operation->container, operation->args.create->container, &own) < 0)) {
         fail(operation, &own);
         return;
     }
@@ -164,6 +150,8 @@ static int make_container(struct cl_operation *operation, struct cloister_error 
     const struct cloister_container_args *args = operation->args.create->container;
     if (!args)
         return 0;
+    if (cl_container_check_join(operation->sandbox, args, false, err) < 0)
+        return -ENOENT;
     int r = cl_container_new(operation->sandbox, args->cid, args->rootfs, &operation->container);
     if (r == 0)
         r = cl_process_new(operation->container, cl_sv(NULL, 0), true, &operation->process);
@@ -171,6 +159,8 @@ static int make_container(struct cl_operation *operation, struct cloister_error 
         r = cl_process_describe(operation->process, args->process);
     if (r < 0)
         return cl_args_no_memory(err);
+    operation->container->making = args;
+    operation->container->recorded = true;
     operation->container->init = operation->process;
     operation->container->init_number = operation->process->number;
     return 0;
@@ -232,6 +222,7 @@ static int prepare(struct cl_operation *operation, const struct cloister_sandbox
         return r;
     operation->sandbox = cl_sandbox_ref(sandbox);
     operation->backend = backend;
+    sandbox->lasting = !operation->args.create->container;
     sandbox->uncommitted = operation->args.create->flags & CLOISTER_SANDBOX_PROVISIONAL;
     cl_list_append(&sandbox->operations, &operation->in_sandbox);
     r = make_container(operation, err);

@@ -11,11 +11,11 @@
  * create that has to be undone.
  *
  * States follow sdk.md section 5. An init's exit is told at once and recorded; the rest of its container is killed, and
- * when that has gone the init is drained (the rest may hold its output) and the container down. With one container per
- * sandbox, its init's end takes the sandbox from up to off(stopped); a sandbox that was made without a container is up
- * until it is destroyed; a dead keeper makes it off(lost), and everything that ran in it has ended with a status of
- * kind LOST. Nothing here blocks: operations begin on a later turn of the loop than the one they were asked in, so that
- * no completion can come from inside the call that started it.
+ * when that has gone the init is drained (the rest may hold its output) and the container down. If the sandbox was made
+ * with that container and never had another one, its init's end takes it from up to off(stopped); one that was made
+ * without a container, or has had further ones, is up until it is destroyed; a dead keeper makes it off(lost), and
+ * everything that ran in it has ended with a status of kind LOST. Nothing here blocks: operations begin on a later turn
+ * of the loop than the one they were asked in, so that no completion can come from inside the call that started it.
  */
 #include "core/engine/engine.h"
 

@@ -81,9 +81,9 @@ static void on_exec(void *ctx, const struct cloister_error *err, const void *dat
 /* From the run file, so that it works after a restart of the daemon, too. Never part of a message. */
 static int add_environment(struct cl_operation *operation, struct cloister_error *err)
 {
-    struct cl_runfile file = cl_runfile_of_sandbox(operation->sandbox);
+    struct cl_runfile file = cl_runfile_of_container(operation->container);
     CL_VALUE_CLEANUP cloister_value *document = NULL;
-    int r = cl_runfile_read(&file, &document, err);
+    int r = cl_runfile_read_container(operation->container, &document, err);
     if (r < 0)
         return r;
     const cloister_value *list = cl_value_get_cstr(document, CL_RUN_ENV);

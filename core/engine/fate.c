@@ -144,8 +144,7 @@ static void sandbox_down(struct cl_sandbox *sandbox, uint32_t cause)
     (void)cl_limits_set(&sandbox->limits.wanted, cl_sv(NULL, 0));
     sandbox->cause = cause;
     bool destroying = sandbox->state == CLOISTER_SANDBOX_DESTROYING;
-    struct cl_runfile file = cl_runfile_of_sandbox(sandbox);
-    cl_runfile_drop(&file);
+    cl_runfile_drop_all(sandbox);
     cl_labels_drop_secret(sandbox);
     if (!destroying) {
         sandbox->state = CLOISTER_SANDBOX_OFF;
@@ -188,7 +187,7 @@ static void container_down(struct cl_container *container, uint32_t cause)
     event.cause = cause;
     emit(sandbox, &event);
     cl_container_emit_state(container);
-    if (all_stopped(sandbox))
+    if (!sandbox->lasting && all_stopped(sandbox))
         sandbox_down(sandbox, cause);
     /* That a stop has been reached outlives the power; an end that nobody asked for is announced again. */
     record(sandbox, container->stopping ? CLOISTER_DURABLE_POWER : CLOISTER_DURABLE_DAEMON);
@@ -198,8 +197,11 @@ static void container_down(struct cl_container *container, uint32_t cause)
         cl_list_remove(node);
         cl_list_append(&told, node);
     }
-    for (struct cl_list *node; (node = cl_list_first(&told));)
-        cl_container_answer_stop(CL_CONTAINER(node, struct cl_operation, waiting));
+    for (struct cl_list *node; (node = cl_list_first(&told));) {
+        struct cl_operation *watcher = CL_CONTAINER(node, struct cl_operation, waiting);
+        cl_list_remove(node);
+        watcher->class->down(watcher);
+    }
 }
 
 /* Its end has been told, and its waiters are. */
@@ -329,26 +331,67 @@ static void lose(struct cl_process *process, const struct cloister_status *statu
     emit_process(process, CLOISTER_EVENT_EXIT);
 }
 
-void cl_sandbox_lost(struct cl_sandbox *sandbox, uint32_t cause)
+/* Of one container, or of all. */
+static void lose_processes(struct cl_sandbox *sandbox, const struct cl_container *only)
 {
     struct cloister_status status = {.kind = CLOISTER_STATUS_LOST, .real_ns = cl_real_ns(), .mono_ns = cl_mono_ns()};
     CL_LIST_FOREACH(node, &sandbox->processes)
     {
         struct cl_process *process = CL_CONTAINER(node, struct cl_process, node);
-        if (!cl_process_ended(process) && !process->held)
+        if (!cl_process_ended(process) && !process->held && (!only || process->container == only))
             lose(process, &status);
     }
     CL_LIST_FOREACH(node, &sandbox->processes)
-    drain(CL_CONTAINER(node, struct cl_process, node)); /* what was kept of their output has gone with the keeper */
+    {
+        struct cl_process *process = CL_CONTAINER(node, struct cl_process, node);
+        if (!only || process->container == only)
+            drain(process); /* what was kept of their output has gone with the keeper */
+    }
+}
+
+static void settle_processes(struct cl_sandbox *sandbox, const struct cl_container *only)
+{
+    CL_LIST_FOREACH(node, &sandbox->processes)
+    {
+        struct cl_process *process = CL_CONTAINER(node, struct cl_process, node);
+        if (!only || process->container == only)
+            cl_process_answer(process, NULL);
+    }
+    CL_LIST_FOREACH(node, &sandbox->processes)
+    {
+        struct cl_process *process = CL_CONTAINER(node, struct cl_process, node);
+        if (process->released && (!only || process->container == only))
+            cl_process_free(process);
+    }
+}
+
+void cl_container_lost(struct cl_container *container)
+{
+    lose_processes(container->sandbox, container);
+    container_down(container, CLOISTER_CAUSE_STOPPED);
+    settle_processes(container->sandbox, container);
+}
+
+void cl_sandbox_check_down(struct cl_sandbox *sandbox)
+{
+    if (sandbox->state != CLOISTER_SANDBOX_UP || sandbox->lasting || !all_stopped(sandbox))
+        return;
+    sandbox_down(sandbox, CLOISTER_CAUSE_STOPPED);
+    record(sandbox, CLOISTER_DURABLE_DAEMON);
+}
+
+void cl_sandbox_lost(struct cl_sandbox *sandbox, uint32_t cause)
+{
+    lose_processes(sandbox, NULL);
     CL_LIST_FOREACH(node, &sandbox->containers)
-    container_down(CL_CONTAINER(node, struct cl_container, node), cause);
+    {
+        struct cl_container *container = CL_CONTAINER(node, struct cl_container, node);
+        if (!container->creating) /* that one is undone, and nobody has been told of it */
+            container_down(container, cause);
+    }
     if (!sandbox->down) {
         sandbox_down(sandbox, cause);
         record(sandbox, CLOISTER_DURABLE_DAEMON);
     }
-    CL_LIST_FOREACH(node, &sandbox->processes)
-    cl_process_answer(CL_CONTAINER(node, struct cl_process, node), NULL);
-    CL_LIST_FOREACH(node, &sandbox->processes)
-    if (CL_CONTAINER(node, struct cl_process, node)->released)
-        cl_process_free(CL_CONTAINER(node, struct cl_process, node));
+    settle_processes(sandbox, NULL);
 }

@@ -87,6 +87,11 @@ static void written(struct cl_sandbox *sandbox, const struct cloister_error *err
     cl_list_init(&told);
     move_all(&journal->flying, &told);
     journal->busy = false;
+    if (cl_graves_written(sandbox, !err) && !err && !journal->closed) { /* more than fit */
+        journal->marked |= CL_RECORD_CONTAINERS;
+        journal->unasked |= CL_RECORD_CONTAINERS;
+        journal->durability = journal->durability ? journal->durability : CLOISTER_DURABLE_DAEMON;
+    }
     if (!err) {
         journal->exists = true;
         if (journal->owed)
@@ -128,6 +133,8 @@ static void write_now(struct cl_sandbox *sandbox)
     struct cl_journal *journal = &sandbox->journal;
     struct cl_records records = CL_RECORDS_INIT;
     int r = cl_records_build(sandbox, journal->marked, &records);
+    if (journal->marked & CL_RECORD_CONTAINERS)
+        cl_graves_fly(sandbox);
     uint64_t generation = journal->exists ? CLOISTER_GENERATION_ANY : CLOISTER_GENERATION_NEW;
     journal->busy = true;
     journal->in_flight_unasked = journal->unasked;

@@ -20,7 +20,7 @@ struct cl_sandbox;
 #define CL_RECORD_SANDBOX (1u << 0)
 #define CL_RECORD_LABELS (1u << 1)
 #define CL_RECORD_CONTAINERS (1u << 2)
-#define CL_RECORD_SPEC (1u << 3) /* of the create under way */
+#define CL_RECORD_SPEC (1u << 3) /* of containers that are being made */
 #define CL_RECORD_ISO (1u << 4)
 #define CL_RECORD_SVC (1u << 5)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
-#include "core/engine/sandbox.h"
+#include "core/engine/operation.h"
 #include "core/log/log.h"
 #include "core/util/mem.h"
 #include "core/util/time.h"
@@ -149,6 +149,7 @@ void cl_sandbox_flush(struct cl_sandbox *sandbox)
             free(notice);
     }
     sandbox->flushing = false;
+    cl_container_settle_burials(sandbox);
     cl_sandbox_unref(sandbox);
 }
 
@@ -156,6 +157,33 @@ void cl_notices_drop(struct cl_sandbox *sandbox)
 {
     for (struct cl_list *node; (node = cl_list_first(&sandbox->notices));) {
         struct cl_notice *notice = CL_CONTAINER(node, struct cl_notice, node);
+        cl_list_remove(node);
+        notice->kind = 0;
+        if (notice->allocated)
+            free(notice);
+    }
+}
+
+static bool is_about(const struct cl_notice *notice, const struct cl_container *container)
+{
+    return notice->container == container || (notice->process && notice->process->container == container);
+}
+
+bool cl_container_untold(const struct cl_container *container)
+{
+    CL_LIST_FOREACH(node, &container->sandbox->notices)
+    if (is_about(CL_CONTAINER(node, struct cl_notice, node), container))
+        return true;
+    return false;
+}
+
+void cl_notices_drop_of(const struct cl_container *container)
+{
+    CL_LIST_FOREACH(node, &container->sandbox->notices)
+    {
+        struct cl_notice *notice = CL_CONTAINER(node, struct cl_notice, node);
+        if (!is_about(notice, container))
+            continue;
         cl_list_remove(node);
         notice->kind = 0;
         if (notice->allocated)

@@ -7,6 +7,7 @@
 #include "core/engine/ending.h"
 #include "core/error/error.h"
 #include "core/log/log.h"
+#include "core/net/stream.h"
 #include "core/util/fd.h"
 #include "core/util/mem.h"
 #include "core/util/time.h"
@@ -94,6 +95,8 @@ static void operation_free(struct cl_operation *operation)
     cl_list_remove(&operation->in_sandbox);
     cl_list_remove(&operation->waiting);
     cl_list_remove(&operation->journal.node);
+    if (operation->container)
+        cl_container_reap(operation->container);
     if (operation->sandbox)
         cl_sandbox_unref(operation->sandbox);
     cl_arena_free(&operation->arena);
@@ -111,14 +114,22 @@ cloister_op cl_operation_drop(struct cl_operation *operation)
     return 0;
 }
 
+static bool is_too_late(const struct cl_operation *operation)
+{
+    return operation->container && operation->container->gone && !operation->class->on_gone;
+}
+
 static void on_turn(void *ctx)
 {
     struct cl_operation *operation = ctx;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
     operation->begun = true;
     if (operation->claim.mode == CL_CLAIM_PASSING)
         cl_order_leave(operation);
     if (operation->engine->detached) /* isolation is not to be called any more */
         cl_operation_finish_cancelled(operation, "the daemon is shutting down");
+    else if (is_too_late(operation) && cl_container_refuse_gone(operation->container, &err) < 0)
+        cl_operation_finish(operation, &err, NULL);
     else
         operation->class->begin(operation);
 }
@@ -217,6 +228,8 @@ void cl_operation_finish(struct cl_operation *operation, const struct cloister_e
     cl_list_remove(&operation->waiting);
     cl_operation_answer(operation, err, result);
     close_fds(operation);
+    if (operation->stream) /* an end that says that it is not the end */
+        cl_stream_abort(cl_steal_ptr(&operation->stream), NULL, NULL);
     cl_order_leave(operation);
     operation_free(operation);
     if (sandbox) {

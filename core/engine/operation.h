@@ -24,10 +24,12 @@ struct cl_operation_class {
     void (*begin)(struct cl_operation *operation);  /* its turn has come */
     void (*cancel)(struct cl_operation *operation); /* begun: `cancelled` is set; undo or give up */
     void (*wake)(struct cl_operation *operation);   /* wake_at has passed */
+    void (*down)(struct cl_operation *operation);   /* it is among a container's watchers, which has stopped */
     void (*drop)(
         struct cl_operation *operation); /* it goes: releases what it made and did not hand over; may be NULL */
     bool one_way;                        /* a deadline or a cancel ends the wait, not the work */
     bool passive;                        /* only watches: a drain does not wait for it */
+    bool on_gone;                        /* begins also if its container has gone meanwhile */
     bool on_unknown;                     /* also for sandboxes whose record does not explain them */
 };
 
@@ -57,6 +59,7 @@ struct cl_operation {
     struct cl_arena arena;
     int32_t *fds; /* moved in by the caller; ours until isolation has them */
     size_t fd_count;
+    cloister_stream *stream;     /* moved in by the caller, likewise */
     struct cloister_error error; /* of a failing create, or a late answer */
     struct cloister_result result;
     union {
@@ -67,6 +70,8 @@ struct cl_operation {
         const struct cloister_sandbox_destroy_args *destroy;
         const struct cloister_exec_args *exec;
         const struct cloister_signal_args *signal;
+        const struct cloister_container_create_args *further;
+        const struct cloister_container_delete_args *remove;
         struct cloister_attach_args *attach;
         struct cloister_attach_policy_args *policy;
         struct cloister_stdin_args *stdio;
@@ -94,9 +99,15 @@ struct cl_operation {
         struct cloister_iso_update_args update;
         struct cloister_iso_stats_args stats;
         struct cloister_iso_procs_args procs;
+        struct cloister_iso_delete_args remove;
+        struct cloister_iso_file_put_args file_put;
+        struct cloister_iso_read_file_args read_file;
+        struct cloister_iso_files_in_args files_in;
+        struct cloister_iso_files_out_args files_out;
     } iso;
     struct cloister_container_kill_args own_kill; /* of the engine's own kills */
     struct cloister_signal_args own_signal;
+    struct cloister_container_delete_args own_delete;
     uint64_t wake_at; /* class->wake is due */
 };
 
@@ -160,6 +171,7 @@ void cl_operation_wrap(const struct cl_operation *operation, struct cloister_err
             iso_result = cl_operation_no_memory(iso_op, (err));                                 \
         else {                                                                                  \
             iso_op->fd_count = 0; /* isolation's from here on */                                \
+            iso_op->stream = NULL;                                                              \
             iso_backend->vtable->slot(iso_backend->instance->self, (args), iso_op->call.token); \
             cl_calls_entered(&iso_op->call);                                                    \
         }                                                                                       \
@@ -169,8 +181,17 @@ void cl_operation_wrap(const struct cl_operation *operation, struct cloister_err
 /* stop.c. The engine's own stop (SIGTERM, grace, KILL), as an operation; done may be NULL. 0 or -ENOMEM. */
 int cl_container_stop(struct cl_container *container, uint64_t grace, uint64_t deadline, cloister_done_fn done,
                       void *ctx);
-/* The container has stopped; fate.c says so. */
+/* The class's `down`, and what a stop of one that has stopped answers. */
 void cl_container_answer_stop(struct cl_operation *stop);
+
+/* container_delete.c. What is left of a doomed container goes, if need be in many attempts; nobody waits for it. */
+void cl_container_delete_rest(struct cl_container *container);
+/* What a former daemon began. */
+void cl_container_finish_delete(struct cl_container *container);
+/* Events have come out: perhaps a delete waited for them. */
+void cl_container_settle_burials(struct cl_sandbox *sandbox);
+/* What an operation is told that has come too late for its container. */
+int cl_container_refuse_gone(const struct cl_container *container, struct cloister_error *err);
 
 uint64_t cl_operation_calls(struct cl_operation *operation, const char *slot, cl_call_fn fn);
 int cl_operation_no_slot(const struct cl_operation *operation, const char *slot, struct cloister_error *err);

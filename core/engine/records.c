@@ -93,6 +93,18 @@ static int set_limits(cloister_value *object, const struct cl_limits *limits)
     return r ? r : set_limits_text(object, "limits_wanted", limits->wanted);
 }
 
+/* One that is made further is recorded before it is answered, and with that what it makes of the sandbox. */
+static bool will_last(const struct cl_sandbox *sandbox)
+{
+    CL_LIST_FOREACH(node, &sandbox->containers)
+    {
+        const struct cl_container *container = CL_CONTAINER(node, struct cl_container, node);
+        if (container->creating && container->state != CLOISTER_CONTAINER_CREATING)
+            return true;
+    }
+    return sandbox->lasting;
+}
+
 static int add_sandbox(const struct cl_sandbox *sandbox, struct cl_records *records)
 {
     CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
@@ -109,6 +121,7 @@ static int add_sandbox(const struct cl_sandbox *sandbox, struct cl_records *reco
     r = r ? r : set(object, "cause", cl_value_new_u64(sandbox->cause));
     r = r ? r : set(object, "made", cl_value_new_bool(sandbox->made));
     r = r ? r : set(object, "provisional", cl_value_new_bool(sandbox->uncommitted && !sandbox->committing));
+    r = r ? r : set(object, "lasting", cl_value_new_bool(will_last(sandbox)));
     r = r ? r : set(object, "created_real_ns", cl_value_new_u64(sandbox->created_real_ns));
     r = r ? r : set(object, "created_boot_ns", cl_value_new_u64(sandbox->created_boot_ns));
     r = r ? r : set_limits(object, &sandbox->limits);
@@ -141,11 +154,12 @@ static cloister_value *status_value(const struct cloister_status *status)
 static int add_container(const struct cl_container *container, struct cl_records *records)
 {
     bool off = container->stopping || container->state == CLOISTER_CONTAINER_STOPPED;
+    enum cl_goal goal = container->deleting ? CL_GOAL_GONE : off ? CL_GOAL_OFF : CL_GOAL_UP;
     CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
     int r = object ? 0 : -ENOMEM;
     r = r ? r : set(object, "schema", cl_value_new_u64(CL_RECORD_SCHEMA));
     r = r ? r : set(object, "cid", cl_value_new_cstr(container->cid));
-    r = r ? r : set(object, "goal", cl_value_new_u64(off ? CL_GOAL_OFF : CL_GOAL_UP));
+    r = r ? r : set(object, "goal", cl_value_new_u64(goal));
     r = r ? r : set(object, "state", cl_value_new_u64(container->state));
     r = r ? r : set(object, "incarnation", cl_value_new_u64(container->incarnation));
     r = r ? r : set(object, "init", cl_value_new_u64(container->init_number));
@@ -165,13 +179,36 @@ static bool no_new_privs(const struct cloister_container_args *container)
     return is;
 }
 
-/* The spec as it was handed over: it is without `process` (args.c has seen to that), so no environment is in it. */
-static int add_spec(const struct cl_sandbox *sandbox, struct cl_records *records)
+static cloister_value *layers_value(const struct cloister_container_args *container)
 {
-    const struct cloister_container_args *container =
-        sandbox->creating ? sandbox->creating->args.create->container : NULL;
-    if (!container)
-        return 0;
+    CL_VALUE_CLEANUP cloister_value *list = cl_value_new_array();
+    for (uint64_t i = 0; list && i < container->layer_count; i++)
+        if (cl_value_append(list, cl_value_new_string(container->layers[i])) < 0)
+            return NULL;
+    return cl_steal_ptr(&list);
+}
+
+/* What it shares with another, and where its root is. The files it was given are the keeper's. */
+static int set_place(cloister_value *object, const struct cloister_container_args *container)
+{
+    int r = set(object, "rootfs", cl_value_new_string(container->rootfs.size ? container->rootfs : CLOISTER_SV("")));
+    r = r ? r : set(object, "rootfs_kind", cl_value_new_u64(container->rootfs_kind));
+    r = r ? r : set(object, "rootfs_flags", cl_value_new_u64(container->rootfs_flags));
+    if (r == 0 && container->layer_count)
+        r = set(object, "layers", layers_value(container));
+    if (r == 0 && container->join.size) {
+        r = set(object, "join", cl_value_new_string(container->join));
+        r = r ? r : set(object, "join_namespaces", cl_value_new_u64(container->join_namespaces));
+        r = r ? r : set(object, "cgroup_parent", cl_value_new_u64(container->cgroup_parent));
+    }
+    return r;
+}
+
+/* The spec as it was handed over: it is without `process` (args_container.c has seen to that), so no environment is in
+ * it. */
+static int add_spec(const struct cl_container *made, struct cl_records *records)
+{
+    const struct cloister_container_args *container = made->making;
     CL_VALUE_CLEANUP cloister_value *object = cl_value_new_object();
     cloister_value *spec = NULL;
     int r = object ? cl_value_parse(container->spec, NULL, &spec, NULL, NULL) : -ENOMEM;
@@ -181,14 +218,52 @@ static int add_spec(const struct cl_sandbox *sandbox, struct cl_records *records
         return r;
     }
     r = set(object, "spec", spec);
-    r = r ? r : set(object, "rootfs", cl_value_new_string(container->rootfs));
-    r = r ? r : set(object, "rootfs_flags", cl_value_new_u64(container->rootfs_flags));
+    r = r ? r : set_place(object, container);
     r = r ? r : set(object, "init", cl_value_new_u64(container->init));
     r = r ? r : set(object, "no_new_privs", cl_value_new_bool(no_new_privs(container)));
-    char CL_FREE *of = cl_sv_dup(container->cid);
-    if (r == 0 && !of)
-        r = -ENOMEM;
-    return r ? r : add_json(records, "spec:", of, cl_steal_ptr(&object));
+    return r ? r : add_json(records, "spec:", made->cid, cl_steal_ptr(&object));
+}
+
+/* A record of that container is there, or comes with this write: of a later one of the same id. */
+static bool is_taken(const struct cl_sandbox *sandbox, const char *cid)
+{
+    CL_LIST_FOREACH(node, &sandbox->containers)
+    {
+        const struct cl_container *container = CL_CONTAINER(node, struct cl_container, node);
+        if (container->recorded && strcmp(container->cid, cid) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int remove_record(struct cl_records *records, const char *kind, const char *cid)
+{
+    char CL_FREE *name = cl_asprintf("%s%s", kind, cid);
+    struct cloister_sv kept = cl_arena_sv(&records->arena, cl_sv_cstr(name));
+    return kept.size ? add(records, kept, cl_sv(NULL, 0)) : -ENOMEM;
+}
+
+static int add_containers(const struct cl_sandbox *sandbox, unsigned kinds, struct cl_records *records)
+{
+    unsigned graves = 0;
+    int r = 0;
+    CL_LIST_FOREACH(node, &sandbox->containers)
+    {
+        const struct cl_container *container = CL_CONTAINER(node, struct cl_container, node);
+        if (r == 0 && container->recorded && kinds & CL_RECORD_CONTAINERS)
+            r = add_container(container, records);
+        if (r == 0 && container->recorded && container->making && kinds & CL_RECORD_SPEC)
+            r = add_spec(container, records);
+    }
+    CL_LIST_FOREACH(node, &sandbox->graves)
+    {
+        const char *cid = CL_CONTAINER(node, struct cl_container, node)->cid;
+        if (!(kinds & CL_RECORD_CONTAINERS) || graves++ >= CL_RECORDS_GRAVES || is_taken(sandbox, cid))
+            continue;
+        r = r ? r : remove_record(records, "c:", cid);
+        r = r ? r : remove_record(records, "spec:", cid);
+    }
+    return r;
 }
 
 /* For what cannot be read otherwise: "up control main web": state, service, isolation, name. */
@@ -209,12 +284,8 @@ int cl_records_build(const struct cl_sandbox *sandbox, unsigned kinds, struct cl
     int r = kinds & CL_RECORD_SANDBOX ? add_sandbox(sandbox, ret) : 0;
     if (r == 0 && kinds & CL_RECORD_LABELS && (sandbox->label_count || sandbox->journal.exists))
         r = add_labels(sandbox, ret);
-    if (r == 0 && kinds & CL_RECORD_SPEC)
-        r = add_spec(sandbox, ret);
-    if (kinds & CL_RECORD_CONTAINERS) {
-        CL_LIST_FOREACH(node, &sandbox->containers)
-        r = r ? r : add_container(CL_CONTAINER(node, struct cl_container, node), ret);
-    }
+    if (r == 0)
+        r = add_containers(sandbox, kinds, ret);
     if (r == 0 && kinds & CL_RECORD_ISO)
         r = add(ret, CLOISTER_SV("iso"), sandbox->plan.size ? sandbox->plan : CLOISTER_SV(""));
     if (r == 0 && kinds & CL_RECORD_SVC)

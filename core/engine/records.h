@@ -6,7 +6,8 @@
 
 #include "core/engine/sandbox.h"
 
-#define CL_RECORDS_MAX 16u
+#define CL_RECORDS_GRAVES 16u /* removed with one write */
+#define CL_RECORDS_MAX (5u + 2u * CL_CONTAINERS_MAX + 2u * CL_RECORDS_GRAVES)
 #define CL_RECORD_SCHEMA 1u
 
 struct cl_records {
@@ -40,6 +41,8 @@ struct cl_record_head {
     uint32_t cause;
     bool made;
     bool provisional;
+    bool lasting;
+    bool lasting_known;
     cloister_value *document;
     char *name_bytes; /* behind name, where JSON has no string for it */
 };
@@ -56,7 +59,7 @@ int cl_records_restore(const struct cloister_store_result *set, struct cl_sandbo
 int cl_records_limits(const cloister_value *document, bool ended, struct cl_limits *ret, struct cloister_error *err);
 /* The containers as isolation wants to know them, in the arena. As above. */
 int cl_records_containers(const struct cloister_store_result *set, const struct cl_sandbox *sandbox,
-                          struct cl_arena *arena, const struct cloister_iso_container **ret,
+                          struct cl_arena *arena, const struct cloister_iso_container **ret, uint64_t *ret_count,
                           struct cloister_error *err);
 /* A summary's words, as far as it has them: what is known of a set that cannot be read. */
 struct cl_record_words {

@@ -129,6 +129,7 @@ static bool read_members(struct cl_record_head *head)
         !goal || !read_word(document, "cause", CLOISTER_CAUSE_PANIC, &head->cause))
         return false;
     head->goal = (enum cl_goal)goal;
+    head->lasting_known = read_bool(document, "lasting", &head->lasting);
     head->state = cl_sandbox_state_of(state);
     return head->state && head->state != CLOISTER_SANDBOX_UNKNOWN;
 }
@@ -213,11 +214,13 @@ static bool read_container(const cloister_value *document, struct cl_container *
 {
     uint32_t goal = 0;
     bool whole = read_word(document, "state", CLOISTER_CONTAINER_STOPPED, &container->state) && container->state &&
-                 read_word(document, "goal", CL_GOAL_OFF, &goal) && goal &&
+                 read_word(document, "goal", CL_GOAL_GONE, &goal) && goal &&
                  read_word(document, "incarnation", UINT32_MAX, &container->incarnation) && container->incarnation &&
                  read_u64(document, "init", &container->init_number) &&
                  read_u64(document, "started_real_ns", &container->started_real_ns) &&
                  read_status(cl_value_get_cstr(document, "status"), &container->status);
+    container->recorded = true;
+    container->deleting = goal == CL_GOAL_GONE;
     container->stopping = goal == CL_GOAL_OFF && container->state != CLOISTER_CONTAINER_STOPPED;
     return whole;
 }
@@ -300,6 +303,31 @@ int cl_records_restore(const struct cloister_store_result *set, struct cl_sandbo
     return r;
 }
 
+/* What a record of before there was any of it lacks is as it was then. */
+static bool read_place(const cloister_value *document, struct cl_arena *arena, struct cloister_iso_container *to)
+{
+    const cloister_value *list = cl_value_get_cstr(document, "layers");
+    to->rootfs_kind = CLOISTER_ROOTFS_DIRECTORY;
+    if (cl_value_get_cstr(document, "rootfs_kind") &&
+        !read_word(document, "rootfs_kind", CLOISTER_ROOTFS_LAYERS, &to->rootfs_kind))
+        return false;
+    if (cl_value_get_cstr(document, "join") &&
+        (!read_text(document, "join", &to->join) || cl_args_check_cid(to->join, NULL) < 0 ||
+         !read_word(document, "join_namespaces", UINT32_MAX, &to->join_namespaces) ||
+         !read_word(document, "cgroup_parent", CLOISTER_CGROUP_CONTAINER, &to->cgroup_parent)))
+        return false;
+    struct cloister_sv *layers = cl_arena_alloc(arena, cl_value_count(list) + 1, sizeof(*layers));
+    for (const cloister_value *v = layers ? cl_value_first(list) : NULL; v; v = cl_value_next(v)) {
+        struct cloister_sv layer;
+        if (cl_value_string(v, &layer) < 0)
+            return false;
+        layers[to->layer_count++] = cl_arena_sv(arena, layer);
+    }
+    to->layers = layers;
+    to->join = cl_arena_sv(arena, to->join);
+    return true;
+}
+
 static int fill_container(const cloister_value *document, const struct cl_container *from, struct cl_arena *arena,
                           struct cloister_iso_container *to, struct cloister_error *err)
 {
@@ -308,7 +336,7 @@ static int fill_container(const cloister_value *document, const struct cl_contai
     bool no_new_privs = false;
     if (!read_word(document, "rootfs_flags", UINT32_MAX, &to->rootfs_flags) ||
         !read_word(document, "init", CLOISTER_INIT_PAUSE, &to->init_kind) ||
-        !read_bool(document, "no_new_privs", &no_new_privs) ||
+        !read_bool(document, "no_new_privs", &no_new_privs) || !read_place(document, arena, to) ||
         cl_value_type(cl_value_get_cstr(document, "spec")) != CLOISTER_VALUE_OBJECT) {
         int r = corrupt(err, "it lacks a member, or has one that makes no sense");
         cl_error_wrap(err, "record 'spec:%s'", from->cid);
@@ -326,7 +354,8 @@ static int fill_container(const cloister_value *document, const struct cl_contai
 }
 
 int cl_records_containers(const struct cloister_store_result *set, const struct cl_sandbox *sandbox,
-                          struct cl_arena *arena, const struct cloister_iso_container **ret, struct cloister_error *err)
+                          struct cl_arena *arena, const struct cloister_iso_container **ret, uint64_t *ret_count,
+                          struct cloister_error *err)
 {
     size_t count = 0;
     CL_LIST_FOREACH(node, &sandbox->containers)
@@ -341,7 +370,9 @@ int cl_records_containers(const struct cloister_store_result *set, const struct 
         r = r ? r : parse_spec(set, container->cid, &document, err);
         r = r ? r : fill_container(document, container, arena, &containers[count++], err);
     }
-    if (r == 0)
+    if (r == 0) {
         *ret = containers;
+        *ret_count = count;
+    }
     return r;
 }

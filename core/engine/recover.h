@@ -70,6 +70,8 @@ struct cl_row {
     bool slot;
     enum cl_row_way way;
     const char *why; /* UNDO: for the log */
+    bool alive;      /* adopt: its keeper lives */
+    unsigned stuck;  /* containers that could not be undone now */
     bool asked;      /* its personality has been told and has not answered */
     bool changed;    /* its record is not true any more */
     bool contact;    /* it had been out of reach */
@@ -96,6 +98,8 @@ int cl_row_unknown(struct cl_row *row, const struct cloister_error *why);
 
 /* adopt.c */
 void cl_adopt_begin(struct cl_operation *operation);
+/* Containers of which nobody was told: none of them is known any more. */
+void cl_doom_half_made(struct cl_sandbox *sandbox);
 void *cl_inventory_keep(struct cl_arena *arena, const struct cloister_inventory *inventory);
 /* The inits of its containers that are not known to have stopped, from the record; with status, how they have ended. 0
  * or -ENOMEM. */

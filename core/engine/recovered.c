@@ -14,15 +14,20 @@
 #define AGAIN CL_NS_PER_S
 #define STOP_GRACE (10 * CL_NS_PER_S)
 
-/* What a former daemon began to stop. */
-static void finish_stops(struct cl_sandbox *sandbox)
+/* What a former daemon began to stop or to delete, or could not undo. */
+static void finish_rest(struct cl_sandbox *sandbox)
 {
     CL_LIST_FOREACH(node, &sandbox->containers)
     {
         struct cl_container *container = CL_CONTAINER(node, struct cl_container, node);
         if (container->stopping && container->state != CLOISTER_CONTAINER_STOPPED)
             (void)cl_container_stop(container, STOP_GRACE, 0, NULL, NULL);
+        if (container->deleting)
+            cl_container_finish_delete(container);
     }
+    CL_LIST_FOREACH(node, &sandbox->doomed)
+    cl_container_delete_rest(CL_CONTAINER(node, struct cl_container, node));
+    cl_sandbox_check_down(sandbox);
 }
 
 void cl_recovered_finish(struct cl_operation *operation)
@@ -37,7 +42,7 @@ void cl_recovered_finish(struct cl_operation *operation)
     if (changed && !sandbox->gate_closed)
         cl_journal_write(sandbox, CL_RECORD_SANDBOX | CL_RECORD_CONTAINERS, CLOISTER_DURABLE_POWER, NULL, NULL, NULL);
     if (!sandbox->gate_closed)
-        finish_stops(sandbox);
+        finish_rest(sandbox);
     cl_sandbox_unref(sandbox);
 }
 
@@ -93,6 +98,8 @@ static void on_cleaned(void *ctx, const struct cloister_error *err, const void *
         cl_log_error(CL_LOG_WARN, CL_ENGINE_AREA, err, CL_SANDBOX_LOG ": clean up after the boot before",
                      CL_SANDBOX_LOG_ARG(sandbox));
     } else {
+        for (struct cl_list *node; (node = cl_list_first(&sandbox->doomed));)
+            cl_container_bury(CL_CONTAINER(node, struct cl_container, node));
         sandbox->made = false;
         sandbox->cookie = sandbox->engine->cookie;
         sandbox->boot_id = cl_sv_cstr(sandbox->engine->boot_id);
@@ -109,6 +116,7 @@ static void clean(struct cl_operation *operation)
     struct cloister_error err = CLOISTER_ERROR_INIT;
     operation->iso.destroy = (struct cloister_iso_destroy_args){CLOISTER_INIT(struct cloister_iso_destroy_args)};
     cl_sandbox_identity(sandbox, &operation->iso.destroy.sandbox);
+    cl_doom_half_made(sandbox);
     if (cl_restore_inits(sandbox, NULL) < 0 ||
         CL_ISO_CALL(operation, sandbox_destroy, &operation->iso.destroy, on_cleaned, &err) < 0)
         cl_recovered_again(operation);
@@ -122,6 +130,7 @@ static void end(struct cl_operation *operation)
         cl_log(CL_LOG_WARN, CL_ENGINE_AREA, CL_SANDBOX_LOG " of an earlier daemon %s; it is removed",
                CL_SANDBOX_LOG_ARG(sandbox), row->why);
     } else {
+        cl_doom_half_made(sandbox);
         if (cl_restore_inits(sandbox, NULL) < 0) {
             cl_recovered_again(operation);
             return;

@@ -81,6 +81,7 @@ static int fill(struct cl_row *row, struct cl_sandbox *sandbox, const struct cl_
     row->way = choose(row, sandbox, head);
     int r = arena->failed ? -ENOMEM : cl_records_limits(head->document, sandbox->down, &sandbox->limits, err);
     r = r ? r : cl_records_restore(set, sandbox, err);
+    sandbox->lasting = head->lasting_known ? head->lasting : cl_list_empty(&sandbox->containers);
     bool ends = row->way == CL_ROW_FINISH || row->way == CL_ROW_UNDO;
     sandbox->recovering = !ends;
     sandbox->made = head->made || ends; /* a half-made one may have got further than its record */
@@ -89,7 +90,7 @@ static int fill(struct cl_row *row, struct cl_sandbox *sandbox, const struct cl_
         sandbox->gate_closed = true;
     }
     if (r == 0 && row->way == CL_ROW_ADOPT)
-        r = cl_records_containers(set, sandbox, &row->arena, &row->adopt.containers, err);
+        r = cl_records_containers(set, sandbox, &row->arena, &row->adopt.containers, &row->adopt.container_count, err);
     return r;
 }
 

@@ -27,6 +27,13 @@ struct cl_runfile cl_runfile_of_sandbox(const struct cl_sandbox *sandbox)
     return (struct cl_runfile){sandbox->run_dir, sandbox->engine->boot_id, "run"};
 }
 
+struct cl_runfile cl_runfile_of_container(const struct cl_container *container)
+{
+    struct cl_runfile file = cl_runfile_of_sandbox(container->sandbox);
+    (void)snprintf(file.name, sizeof(file.name), "run-%s", container->cid); /* ids have at most 64 bytes */
+    return file;
+}
+
 struct cl_runfile cl_runfile_of_service(const struct cl_service *service)
 {
     struct cl_runfile file = {service->engine->run_dir, service->engine->boot_id, ""};
@@ -217,7 +224,7 @@ void cl_runfile_drop(const struct cl_runfile *file)
         cl_log(CL_LOG_WARN, CL_ENGINE_AREA, "remove %s/%s: %s", file->directory, file->name, strerror(-r));
 }
 
-/* ---- of a new sandbox ---- */
+/* ---- of new sandboxes and containers ---- */
 
 static int set_process(cloister_value *document, const struct cloister_process_args *process)
 {
@@ -234,17 +241,46 @@ static int set_process(cloister_value *document, const struct cloister_process_a
     return r;
 }
 
-int cl_runfile_create(const struct cl_sandbox *sandbox, const struct cloister_container_args *container,
-                      struct cloister_error *err)
+int cl_runfile_create(const struct cl_sandbox *sandbox, struct cloister_error *err)
 {
     struct cl_runfile file = cl_runfile_of_sandbox(sandbox);
     CL_VALUE_CLEANUP cloister_value *document = new_document(file.boot_id);
     int r = document ? 0 : -ENOMEM;
-    if (r == 0 && container && container->process)
-        r = set_process(document, container->process);
-    else if (r == 0 && container) /* a pause has no environment, which is not the same as an unknown one */
-        r = cl_value_set_cstr(document, CL_RUN_ENV, cl_value_new_array());
     if (r == 0 && cl_labels_have_secret(sandbox))
         r = cl_value_set_cstr(document, CL_RUN_LABELS, cl_labels_secret(sandbox));
     return r < 0 ? failed(&file, r, "write", err) : write_document(&file, document, err);
+}
+
+int cl_runfile_create_container(const struct cl_container *container, const struct cloister_container_args *args,
+                                struct cloister_error *err)
+{
+    struct cl_runfile file = cl_runfile_of_container(container);
+    CL_VALUE_CLEANUP cloister_value *document = new_document(file.boot_id);
+    int r = document ? 0 : -ENOMEM;
+    if (r == 0 && args->process)
+        r = set_process(document, args->process);
+    else if (r == 0) /* a pause has no environment, which is not the same as an unknown one */
+        r = cl_value_set_cstr(document, CL_RUN_ENV, cl_value_new_array());
+    return r < 0 ? failed(&file, r, "write", err) : write_document(&file, document, err);
+}
+
+/* A daemon that knew one container per sandbox kept it in the sandbox's own file. */
+int cl_runfile_read_container(const struct cl_container *container, cloister_value **ret, struct cloister_error *err)
+{
+    struct cl_runfile file = cl_runfile_of_container(container), old = cl_runfile_of_sandbox(container->sandbox);
+    int r = cl_runfile_read(&file, ret, err);
+    return r == 0 && !*ret && cl_list_first(&container->sandbox->containers) == &container->node
+               ? cl_runfile_read(&old, ret, err)
+               : r;
+}
+
+void cl_runfile_drop_all(const struct cl_sandbox *sandbox)
+{
+    struct cl_runfile file = cl_runfile_of_sandbox(sandbox);
+    cl_runfile_drop(&file);
+    CL_LIST_FOREACH(node, &sandbox->containers)
+    {
+        file = cl_runfile_of_container(CL_CONTAINER(node, struct cl_container, node));
+        cl_runfile_drop(&file);
+    }
 }

@@ -73,6 +73,8 @@ static int sandbox_make(struct cl_service *service, struct cl_backend *backend, 
     sandbox->failure = (struct cloister_error)CLOISTER_ERROR_INIT;
     cl_list_init(&sandbox->node);
     cl_list_init(&sandbox->containers);
+    cl_list_init(&sandbox->doomed);
+    cl_list_init(&sandbox->graves);
     cl_list_init(&sandbox->processes);
     cl_list_init(&sandbox->operations);
     cl_list_init(&sandbox->claims);
@@ -129,8 +131,10 @@ void cl_sandbox_unref(struct cl_sandbox *sandbox)
     cl_notices_drop(sandbox);
     for (struct cl_list *node; (node = cl_list_first(&sandbox->processes));)
         cl_process_free(CL_CONTAINER(node, struct cl_process, node));
-    for (struct cl_list *node; (node = cl_list_first(&sandbox->containers));)
-        cl_container_free(CL_CONTAINER(node, struct cl_container, node));
+    struct cl_list *const lists[] = {&sandbox->containers, &sandbox->doomed, &sandbox->graves};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        for (struct cl_list *node; (node = cl_list_first(lists[i]));)
+            cl_container_free(CL_CONTAINER(node, struct cl_container, node));
     cl_map_free(&sandbox->by_number);
     cl_labels_free(sandbox);
     cl_limits_free(&sandbox->limits);

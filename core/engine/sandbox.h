@@ -68,8 +68,15 @@ struct cl_process {
     struct cl_notice drained;
 };
 
+/* Where its records stand that are to be removed. */
+enum cl_grave { CL_GRAVE_NONE, CL_GRAVE_DUE, CL_GRAVE_FLYING };
+
+#define CL_CONTAINERS_MAX 64u /* of a sandbox */
+
+/* One that has left sandbox->containers (gone) is known to nobody any more; its memory stays until isolation (doomed)
+ * and the store (graves) have forgotten it and no operation points at it. */
 struct cl_container {
-    struct cl_list node; /* sandbox->containers */
+    struct cl_list node; /* sandbox->containers, doomed or graves */
     struct cl_sandbox *sandbox;
     char *cid;
     char *rootfs;
@@ -77,13 +84,20 @@ struct cl_container {
     uint32_t incarnation;
     bool stopping; /* a stop is under way: a later daemon finishes it */
     bool frozen;   /* by itself; it stands still also when the sandbox is (freeze.h) */
+    bool deleting; /* so is a delete, which does not turn back */
+    bool recorded; /* the store has, or is about to have, a record of it */
+    bool gone;
+    enum cl_grave grave;
+    struct cl_operation *creating;                /* the container_create that has not been answered */
+    struct cl_operation *burying;                 /* the container_delete that waits for events to be told */
+    const struct cloister_container_args *making; /* until its spec is in the store */
     struct cl_limits limits;
     struct cl_process *init; /* NULL once released */
     cloister_process init_number;
     struct cloister_status status; /* init's */
     uint64_t started_real_ns;
     bool ending;             /* init has ended, the rest is being killed */
-    struct cl_list watchers; /* container_stop operations */
+    struct cl_list watchers; /* operations that wait for its end: class->down */
 };
 
 /* label.h */
@@ -122,6 +136,8 @@ struct cl_sandbox {
     uint64_t svc_stamp;     /* rises with each change */
     struct cl_arena arena;  /* name, plan */
     struct cl_list containers;
+    struct cl_list doomed; /* nobody knows them; isolation may still have something of them */
+    struct cl_list graves; /* isolation has nothing of them; the store may still have their records */
     struct cl_list processes;
     struct cl_map by_number;
     struct cl_list operations; /* every operation on it that has not ended */
@@ -129,6 +145,7 @@ struct cl_sandbox {
     bool gate_closed;
     bool held; /* its create has not been answered: all events wait */
     bool flushing;
+    bool lasting;     /* up until it is destroyed, whether a container runs in it or not */
     bool down;        /* SANDBOX_DOWN has been told */
     bool gone;        /* out of every index; kept by references only */
     bool made;        /* isolation was asked to make it, and has not said that it is gone */
@@ -183,6 +200,28 @@ int cl_container_new(struct cl_sandbox *sandbox, struct cloister_sv cid, struct 
 struct cl_container *cl_container_find(const struct cl_sandbox *sandbox, struct cloister_sv cid,
                                        struct cloister_error *err);
 void cl_container_free(struct cl_container *container);
+/* What another container is to share must be there. running: it runs now, not only when this is asked for. 0, or
+ * negative and err NO_ENTITY, INVALID_STATE. */
+int cl_container_check_join(const struct cl_sandbox *sandbox, const struct cloister_container_args *args, bool running,
+                            struct cloister_error *err);
+/* Isolation has made it: its state and its init's, and what the caller is to be told. */
+void cl_container_made(struct cl_operation *create, const struct cloister_container_args *args,
+                       const struct cloister_result *result);
+/* Nobody knows it any more: its processes are forgotten, waits on them are answered, what is asked of it is NO_ENTITY.
+ * doom: isolation may still have something of it. bury: it has not; its records are removed with the next write of
+ * CL_RECORD_CONTAINERS. */
+void cl_container_doom(struct cl_container *container);
+void cl_container_bury(struct cl_container *container);
+/* Freed, if it has gone and nothing needs it. Harmless otherwise. */
+void cl_container_reap(struct cl_container *container);
+/* A write begins that removes the first CL_RECORDS_GRAVES of them. */
+void cl_graves_fly(struct cl_sandbox *sandbox);
+/* The write that was under way has ended. True: there are more to be removed. */
+bool cl_graves_written(struct cl_sandbox *sandbox, bool removed);
+/* Something that isolation told of it has not come out yet. */
+bool cl_container_untold(const struct cl_container *container);
+/* Among those that nobody knows and isolation may still have. */
+struct cl_container *cl_container_doomed(const struct cl_sandbox *sandbox, struct cloister_sv cid);
 /* Processes of it that have not ended. */
 unsigned cl_container_live(const struct cl_container *container);
 
@@ -226,6 +265,10 @@ void cl_container_lost_one(struct cl_container *container);
 void cl_container_start_failed(struct cl_container *container, const struct cloister_error *err);
 /* Waits on it that its state satisfies are answered; with err, all of them with that. */
 void cl_process_answer(struct cl_process *process, const struct cloister_error *err);
+/* Isolation has nothing left of it: whatever of it still counts as running has ended, nobody saw how. */
+void cl_container_lost(struct cl_container *container);
+/* A container is not there after all: perhaps it was what kept the sandbox up. */
+void cl_sandbox_check_down(struct cl_sandbox *sandbox);
 /* Whatever still counts as running has ended, nobody saw how. */
 void cl_sandbox_lost(struct cl_sandbox *sandbox, uint32_t cause);
 
@@ -236,5 +279,7 @@ void cl_notice_ended(struct cl_process *process, uint32_t kind, const struct clo
 void cl_notice_lost(struct cl_sandbox *sandbox, uint32_t cause);
 void cl_sandbox_flush(struct cl_sandbox *sandbox);
 void cl_notices_drop(struct cl_sandbox *sandbox);
+/* Those about a container that nobody knows any more. */
+void cl_notices_drop_of(const struct cl_container *container);
 
 #endif

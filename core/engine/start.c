@@ -11,8 +11,10 @@
 static int check_state(const struct cl_operation *operation, struct cloister_error *err)
 {
     const struct cl_container *container = operation->container;
-    bool making = container->state == CLOISTER_CONTAINER_CREATING && operation->sandbox->creating;
-    if (!operation->sandbox->gate_closed && (container->state == CLOISTER_CONTAINER_CREATED || making))
+    bool making =
+        container->state == CLOISTER_CONTAINER_CREATING && (operation->sandbox->creating || container->creating);
+    if (!operation->sandbox->gate_closed && !container->deleting &&
+        (container->state == CLOISTER_CONTAINER_CREATED || making))
         return 0;
     int r = cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "container '%s' does not wait for its start",
                          container->cid);

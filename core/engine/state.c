@@ -31,6 +31,13 @@ int cl_sandbox_check_coming(const struct cl_sandbox *sandbox, struct cloister_er
 
 int cl_container_check_live(const struct cl_container *container, struct cloister_error *err)
 {
+    if (container->deleting) {
+        int r =
+            cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "container '%s' is being deleted", container->cid);
+        if (err)
+            err->detail = container->state;
+        return r;
+    }
     if (container->state != CLOISTER_CONTAINER_STOPPED && !container->ending)
         return 0;
     int r = cl_error_set(err, CLOISTER_INVALID_STATE, 0, NULL, NULL, "container '%s' has stopped", container->cid);

@@ -75,8 +75,12 @@ static void cancel(struct cl_operation *operation)
     cl_operation_settle(operation, &err, NULL);
 }
 
-static const struct cl_operation_class class = {
-    .name = "container_stop", .verb = "stop container of", .begin = begin, .cancel = cancel, .wake = wake};
+static const struct cl_operation_class class = {.name = "container_stop",
+                                                .verb = "stop container of",
+                                                .begin = begin,
+                                                .cancel = cancel,
+                                                .wake = wake,
+                                                .down = cl_container_answer_stop};
 
 void cl_container_answer_stop(struct cl_operation *operation)
 {

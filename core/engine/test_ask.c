@@ -209,6 +209,56 @@ cloister_op ask_signal(struct world *world, const char *id, cloister_process pro
     ASK("signal", cl_engine_api.signal, &args);
 }
 
+cloister_op ask_container_with(struct world *world, const struct cloister_container_create_args *args)
+{
+    ASK(args->container && args->container->cid.size == 2 ? args->container->cid.data : "further",
+        cl_engine_api.container_create, args);
+}
+
+cloister_op ask_container(struct world *world, const char *id, const char *cid, uint32_t start)
+{
+    static const struct cloister_sv env[] = {{"TOKEN=SECRET2", 13}};
+    const struct cloister_process_args process = {CLOISTER_INIT(struct cloister_process_args),
+                                                  .oci = CLOISTER_SV("{\"args\":[\"true\"]}"), .env = env,
+                                                  .env_count = 1};
+    const struct cloister_container_args container = {CLOISTER_INIT(struct cloister_container_args),
+                                                      .init = CLOISTER_INIT_PROCESS,
+                                                      .start = start,
+                                                      .rootfs_kind = CLOISTER_ROOTFS_DIRECTORY,
+                                                      .cid = cl_sv_cstr(cid),
+                                                      .spec = cl_sv_cstr(spec_text),
+                                                      .rootfs = CLOISTER_SV("/srv/other"),
+                                                      .process = &process};
+    const struct cloister_container_create_args args = {CLOISTER_INIT(struct cloister_container_create_args),
+                                                        .sandbox = cl_sv_cstr(id), .container = &container};
+    return ask_container_with(world, &args);
+}
+
+cloister_op ask_delete(struct world *world, const char *id, const char *cid, uint32_t flags, uint64_t deadline)
+{
+    const struct cloister_container_delete_args args = {CLOISTER_INIT(struct cloister_container_delete_args),
+                                                        .flags = flags, .sandbox = cl_sv_cstr(id),
+                                                        .container = cl_sv_cstr(cid), .deadline = deadline};
+    ASK("delete", cl_engine_api.container_delete, &args);
+}
+
+cloister_op ask_exec_in(struct world *world, const char *id, const char *cid)
+{
+    const struct cloister_process_args process = {CLOISTER_INIT(struct cloister_process_args),
+                                                  .oci = CLOISTER_SV("{\"args\":[\"true\"]}")};
+    const struct cloister_exec_args args = {CLOISTER_INIT(struct cloister_exec_args),
+                                            .flags = CLOISTER_EXEC_ENV_FROM_CONTAINER, .sandbox = cl_sv_cstr(id),
+                                            .container = cl_sv_cstr(cid), .process = &process};
+    return ask_exec_with(world, &args);
+}
+
+cloister_op ask_wait_for(struct world *world, const char *id, const char *cid)
+{
+    const struct cloister_wait_args args = {CLOISTER_INIT(struct cloister_wait_args), .until = CLOISTER_WAIT_DRAINED,
+                                            .sandbox = cl_sv_cstr(id), .container = cl_sv_cstr(cid)};
+    ASK("wait-for", cl_engine_api.wait, &args);
+}
+
 cloister_op ask_freeze(struct world *world, const char *id, const char *container, uint64_t deadline)
 {
     struct cloister_freeze_args args = {CLOISTER_INIT(struct cloister_freeze_args), .sandbox = cl_sv_cstr(id),

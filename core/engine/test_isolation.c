@@ -24,7 +24,7 @@ static void tell(struct world *world, struct fake_process *process, uint32_t kin
     struct cloister_iso_event event = {CLOISTER_INIT(struct cloister_iso_event),
                                        .kind = CLOISTER_EVENT_EXIT,
                                        .sandbox = cl_sv_cstr(process->sandbox),
-                                       .container = CLOISTER_SV("main"),
+                                       .container = cl_sv_cstr(process->cid),
                                        .incarnation = 1,
                                        .process = process->number,
                                        .status = {.kind = kind, .value = value}};
@@ -57,30 +57,45 @@ void tell_lost(struct world *world, const char *sandbox)
     cl_engine_iso_api.event(iso_host(world), &event);
 }
 
-static void forget(struct world *world, struct cloister_sv sandbox, cloister_process only)
+/* cid empty: of any container. */
+static bool is_of(const struct fake_process *process, struct cloister_sv sandbox, struct cloister_sv cid)
+{
+    return cl_sv_is(sandbox, process->sandbox) && (!cid.size || cl_sv_is(cid, process->cid));
+}
+
+static void forget(struct world *world, struct cloister_sv sandbox, struct cloister_sv cid, cloister_process only)
 {
     for (unsigned i = 0; i < world->process_count; i++)
-        if (cl_sv_is(sandbox, world->processes[i].sandbox) && (!only || world->processes[i].number == only))
+        if (is_of(&world->processes[i], sandbox, cid) && (!only || world->processes[i].number == only))
             world->processes[i].forgotten = true;
 }
 
-static void start_process(struct world *world, struct cloister_sv sandbox, cloister_process number, bool init)
+static void start_process(struct world *world, struct cloister_sv sandbox, struct cloister_sv cid,
+                          cloister_process number, bool init)
 {
     struct fake_process *process = &world->processes[world->process_count++];
     *process = (struct fake_process){.number = number, .init = init, .alive = true};
     snprintf(process->sandbox, sizeof(process->sandbox), "%.*s", CL_SV_ARG(sandbox));
+    snprintf(process->cid, sizeof(process->cid), "%.*s", CL_SV_ARG(cid));
+}
+
+static void start_init(struct world *world, struct cloister_sv sandbox, const struct cloister_container_args *container,
+                       cloister_process number)
+{
+    start_process(world, sandbox, container->cid, number, true);
+    world->processes[world->process_count - 1].blocked = container->start == CLOISTER_START_BLOCKED;
 }
 
 /* A namespace's init takes everything with it, and is the last to be reaped. */
-static void end_matching(struct world *world, struct cloister_sv sandbox, cloister_process only, bool all,
-                         uint32_t number)
+static void end_matching(struct world *world, struct cloister_sv sandbox, struct cloister_sv cid, cloister_process only,
+                         bool all, uint32_t number)
 {
     if (world->immortal || (world->stubborn && number != SIGKILL))
         return;
     for (int inits = 0; inits < 2; inits++)
         for (unsigned i = 0; i < world->process_count; i++) {
             struct fake_process *process = &world->processes[i];
-            if (cl_sv_is(sandbox, process->sandbox) && process->init == inits && (all || process->number == only))
+            if (is_of(process, sandbox, cid) && process->init == inits && (all || process->number == only))
                 tell(world, process, CLOISTER_STATUS_SIGNALED, number);
         }
 }
@@ -113,17 +128,44 @@ bool stream_gone(const struct world *world, unsigned nth)
     return got == 0 || (got < 0 && errno != EAGAIN);
 }
 
-static void perform(struct fake_call *call, struct cloister_result *result)
+/* Of further containers, and of files. */
+static bool perform_further(struct fake_call *call, struct cloister_result *result)
 {
     struct world *world = call->world;
     struct cloister_sv id = sandbox_of(call)->id;
+    if (call->slot == SLOT_FURTHER) {
+        const struct cloister_iso_create_args *args = call->args;
+        result->pid = 300;
+        start_init(world, id, args->container, args->init);
+    } else if (call->slot == SLOT_DELETE) {
+        const struct cloister_iso_delete_args *args = call->args;
+        end_matching(world, id, args->delete_->container, 0, true, SIGKILL);
+        forget(world, id, args->delete_->container, 0);
+    } else if (call->slot == SLOT_FILE_PUT) {
+        const struct cloister_file_put_args *put = ((const struct cloister_iso_file_put_args *)call->args)->file_put;
+        snprintf(world->file_seen, sizeof(world->file_seen), "%.*s=%.*s", CL_SV_ARG(put->path), CL_SV_ARG(put->bytes));
+    } else if (call->slot == SLOT_READ_FILE) {
+        result->data = cl_sv_cstr(world->read);
+    } else if (call->slot == SLOT_FILES_IN) {
+        result->entries = 2;
+        result->bytes = 9;
+    } else if (call->slot == SLOT_FILES_OUT) {
+        give_stream(world, result);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void perform(struct fake_call *call, struct cloister_result *result)
+{
+    struct world *world = call->world;
+    struct cloister_sv id = sandbox_of(call)->id, any = {NULL, 0};
     if (call->slot == SLOT_CREATE) {
         const struct cloister_iso_create_args *args = call->args;
         result->pid = 100;
         if (args->container)
-            start_process(world, id, args->init, true);
-        if (args->container && args->container->start == CLOISTER_START_BLOCKED)
-            world->processes[world->process_count - 1].blocked = true;
+            start_init(world, id, args->container, args->init);
     } else if (call->slot == SLOT_START) {
         const struct cloister_iso_start_args *args = call->args;
         for (unsigned i = 0; i < world->process_count; i++)
@@ -131,37 +173,37 @@ static void perform(struct fake_call *call, struct cloister_result *result)
                 world->processes[i].blocked = false;
     } else if (call->slot == SLOT_RELEASE) {
         const struct cloister_iso_release_args *args = call->args;
-        forget(world, id, args->process);
+        forget(world, id, any, args->process);
     } else if (call->slot == SLOT_EXEC) {
         const struct cloister_iso_exec_args *args = call->args;
         result->pid = 200;
-        start_process(world, id, args->process, false);
+        start_process(world, id, args->exec->container, args->process, false);
         if (world->exit_first)
             tell(world, &world->processes[world->process_count - 1], CLOISTER_STATUS_EXITED, 0);
     } else if (call->slot == SLOT_DESTROY) {
         bool immortal = world->immortal;
         world->immortal = false;
-        end_matching(world, id, 0, true, SIGKILL);
+        end_matching(world, id, any, 0, true, SIGKILL);
         world->immortal = immortal;
-        forget(world, id, 0);
+        forget(world, id, any, 0);
         world->cookie_seen = sandbox_of(call)->cookie;
         snprintf(world->plan_seen, sizeof(world->plan_seen), "%.*s", CL_SV_ARG(sandbox_of(call)->plan));
     } else if (call->slot == SLOT_ADOPT) {
         fake_inventory(world, call->args, result);
     } else if (call->slot == SLOT_SIGNAL) {
         const struct cloister_iso_signal_args *args = call->args;
-        end_matching(world, id, args->signal->process, false, args->signal->signal);
+        end_matching(world, id, any, args->signal->process, false, args->signal->signal);
     } else if (call->slot == SLOT_KILL) {
         const struct cloister_iso_kill_args *args = call->args;
         if (world->v1 && fake_is_frozen(world, id))
             world->pending_kill = args->kill->signal; /* until it is thawed */
         else
-            end_matching(world, id, 0, true, args->kill->signal);
+            end_matching(world, id, args->kill->container, 0, true, args->kill->signal);
     } else if (call->slot == SLOT_FREEZE || call->slot == SLOT_THAW) {
         const struct cloister_iso_freeze_args *args = call->args;
         fake_freeze(world, id, args->container, call->slot == SLOT_FREEZE);
         if (call->slot == SLOT_THAW && world->pending_kill && !fake_is_frozen(world, id)) {
-            end_matching(world, id, 0, true, world->pending_kill);
+            end_matching(world, id, any, 0, true, world->pending_kill);
             world->pending_kill = 0;
         }
     } else if (call->slot == SLOT_UPDATE) {
@@ -197,7 +239,7 @@ void complete(struct world *world, unsigned index, uint32_t code)
         code = fake_fate_code(world, sandbox_of(call)->id);
     if (code)
         (void)cl_error_set(&err, code, 0, NULL, "fake", "the fake was told to fail");
-    else if (!call->done)
+    else if (!call->done && !perform_further(call, &result))
         perform(call, &result);
     call->done = true;
     cl_engine_iso_api.done(iso_host(world), call->op, code ? &err : NULL, &result);
@@ -246,6 +288,28 @@ static void iso_create(void *instance, const struct cloister_iso_create_args *ar
     called(instance, SLOT_CREATE, args, op);
 }
 
+static void iso_further(void *instance, const struct cloister_iso_create_args *args, cloister_op op)
+{
+    if (args->container->process)
+        take_stdio(instance, args->container->process->stdio, args->container->process->stdio_count);
+    called(instance, SLOT_FURTHER, args, op);
+}
+
+static void iso_delete(void *instance, const struct cloister_iso_delete_args *args, cloister_op op)
+{
+    struct world *world = instance;
+    snprintf(world->deleted, sizeof(world->deleted), "%.*s", CL_SV_ARG(args->delete_->container));
+    world->delete_flags = args->delete_->flags;
+    called(instance, SLOT_DELETE, args, op);
+}
+
+/* A plugin owns the stream from the call on. */
+static void iso_files_in(void *instance, const struct cloister_iso_files_in_args *args, cloister_op op)
+{
+    cl_stream_abort(args->files->stream, NULL, NULL);
+    called(instance, SLOT_FILES_IN, args, op);
+}
+
 static void iso_exec(void *instance, const struct cloister_iso_exec_args *args, cloister_op op)
 {
     struct world *world = instance;
@@ -274,6 +338,9 @@ ISO_SLOT(describe, cloister_iso_describe_args, SLOT_DESCRIBE)
 ISO_SLOT(sweep, cloister_iso_sweep_args, SLOT_SWEEP)
 ISO_SLOT(adopt, cloister_iso_adopt_args, SLOT_ADOPT)
 ISO_SLOT(freeze, cloister_iso_freeze_args, SLOT_FREEZE)
+ISO_SLOT(file_put, cloister_iso_file_put_args, SLOT_FILE_PUT)
+ISO_SLOT(read_file, cloister_iso_read_file_args, SLOT_READ_FILE)
+ISO_SLOT(files_out, cloister_iso_files_out_args, SLOT_FILES_OUT)
 ISO_SLOT(thaw, cloister_iso_freeze_args, SLOT_THAW)
 ISO_SLOT(update, cloister_iso_update_args, SLOT_UPDATE)
 ISO_SLOT(stats, cloister_iso_stats_args, SLOT_STATS)
@@ -296,7 +363,7 @@ static int32_t iso_probe(void *instance, struct cloister_iso_probe *ret, struct 
     (void)err;
     ret->capabilities = CLOISTER_ISO_PAUSE_INIT | CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_STDIO_DIRECT |
                         CLOISTER_ISO_TAPE | CLOISTER_ISO_FREEZE | CLOISTER_ISO_RESOLVE | CLOISTER_ISO_OWN_CGROUP |
-                        CLOISTER_ISO_PEAK_RESET | CLOISTER_ISO_MACHINE_STATS;
+                        CLOISTER_ISO_PEAK_RESET | CLOISTER_ISO_MACHINE_STATS | CLOISTER_ISO_NS_JOIN;
     if (!((struct world *)instance)->no_adopt)
         ret->capabilities |= CLOISTER_ISO_ADOPT;
     return 0;
@@ -359,6 +426,12 @@ const struct cloister_isolation fake_isolation = {CLOISTER_INIT(struct cloister_
                                                   .sandbox_create = iso_create,
                                                   .sandbox_destroy = iso_destroy,
                                                   .container_start = iso_start,
+                                                  .container_create = iso_further,
+                                                  .container_delete = iso_delete,
+                                                  .file_put = iso_file_put,
+                                                  .read_file = iso_read_file,
+                                                  .files_in = iso_files_in,
+                                                  .files_out = iso_files_out,
                                                   .container_kill = iso_kill,
                                                   .exec = iso_exec,
                                                   .signal = iso_signal,

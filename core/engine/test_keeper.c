@@ -54,7 +54,7 @@ static struct cloister_inventory_process entry(const struct fake_process *proces
 {
     return (struct cloister_inventory_process){
         .process = process->number,
-        .cid = CLOISTER_SV("main"),
+        .cid = cl_sv_cstr(process->cid),
         .name = process->init ? CLOISTER_SV("") : CLOISTER_SV("named"),
         .tag = process->init ? CLOISTER_SV("") : CLOISTER_SV("tag"),
         .state = !process->alive    ? CLOISTER_PROCESS_EXITED
@@ -68,33 +68,46 @@ static struct cloister_inventory_process entry(const struct fake_process *proces
     };
 }
 
+static struct cloister_inventory_container *container_of(struct cloister_inventory *inventory,
+                                                         struct cloister_inventory_container *containers,
+                                                         struct cloister_sv cid)
+{
+    for (uint64_t i = 0; i < inventory->container_count; i++)
+        if (cl_sv_eq(containers[i].cid, cid))
+            return &containers[i];
+    containers[inventory->container_count] =
+        (struct cloister_inventory_container){.cid = cid, .state = CLOISTER_CONTAINER_STOPPED};
+    return &containers[inventory->container_count++];
+}
+
+/* Containers that it has been asked for, and others of which it has processes. */
 void fake_inventory(struct world *world, const struct cloister_iso_adopt_args *args, struct cloister_result *result)
 {
     static struct cloister_inventory inventory;
-    static struct cloister_inventory_container container;
+    static struct cloister_inventory_container containers[16];
     static struct cloister_inventory_process processes[64];
     const struct fake_fate *fate = find_fate(world, args->sandbox.id);
     inventory = (struct cloister_inventory){CLOISTER_INIT(struct cloister_inventory),
                                             .fate = fate && fate->fate ? fate->fate : CLOISTER_FATE_ALIVE,
-                                            .containers = &container,
-                                            .container_count = args->container_count,
-                                            .container_size = sizeof(container),
+                                            .containers = containers,
+                                            .container_size = sizeof(containers[0]),
                                             .processes = processes,
                                             .process_size = sizeof(processes[0]),
                                             .frozen = find_frozen(world, args->sandbox.id)->whole};
     result->inventory = &inventory;
-    container = (struct cloister_inventory_container){.cid = CLOISTER_SV("main"),
-                                                      .state = CLOISTER_CONTAINER_STOPPED,
-                                                      .frozen = find_frozen(world, args->sandbox.id)->main};
+    for (uint64_t i = 0; i < args->container_count; i++)
+        container_of(&inventory, containers, args->containers[i].cid)->frozen =
+            cl_sv_is(args->containers[i].cid, "main") && find_frozen(world, args->sandbox.id)->main;
     for (unsigned i = 0; i < world->process_count; i++) {
         const struct fake_process *process = &world->processes[i];
         if (process->forgotten || !cl_sv_is(args->sandbox.id, process->sandbox))
             continue;
         processes[inventory.process_count++] = entry(process);
+        struct cloister_inventory_container *container = container_of(&inventory, containers, cl_sv_cstr(process->cid));
         if (!process->init || !process->alive)
             continue;
-        container.init = process->number;
-        container.state = process->blocked ? CLOISTER_CONTAINER_CREATED : CLOISTER_CONTAINER_RUNNING;
+        container->init = process->number;
+        container->state = process->blocked ? CLOISTER_CONTAINER_CREATED : CLOISTER_CONTAINER_RUNNING;
     }
     if (inventory.fate != CLOISTER_FATE_ALIVE)
         inventory.container_count = inventory.process_count = 0;

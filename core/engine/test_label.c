@@ -39,6 +39,13 @@ static const char *run_of(const struct world *world, const char *id)
     return run_text(world, leaf);
 }
 
+static const char *run_of_main(const struct world *world, const char *id)
+{
+    char leaf[32];
+    snprintf(leaf, sizeof(leaf), "%s/run-main", id);
+    return run_text(world, leaf);
+}
+
 static const char *label(struct world *world, const struct cl_instance *who, const char *id, const char *key)
 {
     static char text[256];
@@ -461,9 +468,10 @@ static void test_run_file(void **state)
     struct stat st;
     snprintf(id, sizeof(id), "%.*s", CL_SV_ARG(seen->sandbox.id));
     /* It is there before isolation is called. */
-    assert_string_equal(run_of(world, id),
+    assert_string_equal(run_of(world, id), "{\"boot_id\":\"boot\"}");
+    assert_string_equal(run_of_main(world, id),
                         "{\"boot_id\":\"boot\",\"process\":{\"args\":[\"true\"]},\"env\":[\"TOKEN=SECRET\"]}");
-    snprintf(path, sizeof(path), "%s/%s/run", world->run_dir, id);
+    snprintf(path, sizeof(path), "%s/%s/run-main", world->run_dir, id);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
     complete(world, 0, 0);
@@ -473,6 +481,7 @@ static void test_run_file(void **state)
     tell_lost(world, id);
     turn(world);
     assert_string_equal(run_of(world, id), "");
+    assert_string_equal(run_of_main(world, id), "");
     assert_false(world->saw_secret);
     assert_null(strstr(logged(world), "SECRET"));
     /* A create that fails leaves none. */
@@ -481,6 +490,7 @@ static void test_run_file(void **state)
     ask_create(world, "other", CLOISTER_INIT_PROCESS, CLOISTER_START_NOW);
     turn(world);
     assert_string_equal(run_of(world, world->last_sandbox), "");
+    assert_string_equal(run_of_main(world, world->last_sandbox), "");
 }
 
 static void test_environment_of_the_container(void **state)
@@ -507,8 +517,8 @@ static void test_environment_of_the_container(void **state)
     /* Of another boot, damaged, not ours alone, absent: a reason, and no secret in it. */
     char path[160];
     struct cl_sandbox *sandbox = sandbox_of(world, id);
-    struct cl_runfile file = cl_runfile_of_sandbox(sandbox);
-    snprintf(path, sizeof(path), "%s/run", sandbox->run_dir);
+    struct cl_runfile file = cl_runfile_of_container(cl_container_find(sandbox, CLOISTER_SV("main"), NULL));
+    snprintf(path, sizeof(path), "%s/run-main", sandbox->run_dir);
     assert_int_equal(chmod(path, 0644), 0);
     exec_with_env(world, id, NULL, NULL);
     assert_string_equal(trace(world), "exec:denied");
@@ -527,6 +537,15 @@ static void test_environment_of_the_container(void **state)
     assert_non_null(strstr(world->sentence, "the environment of container 'main' is not in /tmp/"));
     assert_int_equal(access(path, F_OK), -1); /* ignored and removed */
     cl_runfile_drop(&file);                   /* harmless */
+    /* A daemon that knew one container per sandbox kept it in the sandbox's own file. */
+    char old[160];
+    snprintf(old, sizeof(old), "%s/run", sandbox->run_dir);
+    out = fopen(old, "w");
+    fputs("{\"boot_id\":\"boot\",\"env\":[\"OLD=1\"]}", out);
+    fclose(out);
+    exec_with_env(world, id, NULL, NULL);
+    assert_string_equal(trace(world), "exec:ok");
+    assert_string_equal(world->env_seen, "OLD=1;");
     assert_int_equal(symlink("/etc/passwd", path), 0);
     exec_with_env(world, id, NULL, NULL);
     assert_non_null(strstr(trace(world), "exec:"));

@@ -108,6 +108,7 @@ struct restored {
     struct cl_sandbox *sandbox;
     struct cl_arena arena;
     const struct cloister_iso_container *containers;
+    uint64_t count;
 };
 
 /* Through a set that has the spec of the create, too, into another sandbox. */
@@ -126,7 +127,7 @@ static struct restored restore(struct world *world, const struct cl_sandbox *fro
         cl_sandbox_restore(service, from->backend, CLOISTER_SV("bbbbbbbbbbbbbbbb"), CLOISTER_SV("copy"), &to.sandbox),
         0);
     assert_int_equal(cl_records_restore(&set, to.sandbox, NULL), 0);
-    assert_int_equal(cl_records_containers(&set, to.sandbox, &to.arena, &to.containers, NULL), 0);
+    assert_int_equal(cl_records_containers(&set, to.sandbox, &to.arena, &to.containers, &to.count, NULL), 0);
     cl_records_free(&records);
     (void)world;
     return to;

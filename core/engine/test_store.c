@@ -152,6 +152,8 @@ static void keep_text(struct fake_set *set, const struct cloister_record *record
     snprintf(text->kind, sizeof(text->kind), "%.*s", CL_SV_ARG(record->kind));
     text->data = record->data.data ? malloc(record->data.size + 1) : NULL;
     text->size = record->data.size;
+    if (!record->data.data)
+        text->kind[0] = 0; /* removed */
     if (text->data)
         memcpy(text->data, record->data.data, record->data.size);
 }

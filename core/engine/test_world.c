@@ -40,26 +40,29 @@ static const char *process_name(const struct world *world, cloister_process numb
 static void on_event(void *ctx, const struct cloister_event *event)
 {
     struct world *world = ctx;
+    char at[32] = ""; /* "main" goes without saying */
+    if (event->container.size && !cl_sv_is(event->container, "main"))
+        snprintf(at, sizeof(at), "@%.*s", CL_SV_ARG(event->container));
     const char *lost = event->status.kind == CLOISTER_STATUS_LOST ? ",lost" : "";
     switch (event->kind) {
     case CLOISTER_EVENT_EXIT:
-        trace_add(world, "exit(%s%s) ", process_name(world, event->process), lost);
+        trace_add(world, "exit(%s%s%s) ", process_name(world, event->process), at, lost);
         break;
     case CLOISTER_EVENT_DRAINED:
-        trace_add(world, "drained(%s", process_name(world, event->process));
+        trace_add(world, "drained(%s%s", process_name(world, event->process), at);
         for (uint64_t i = 0; i < event->output_count; i++)
             trace_add(world, ",%u@%llu-%llu", event->outputs[i].fd, (unsigned long long)event->outputs[i].position,
                       (unsigned long long)event->outputs[i].lost);
         trace_add(world, ") ");
         break;
     case CLOISTER_EVENT_CONTAINER_DOWN:
-        trace_add(world, "container_down%s ", lost);
+        trace_add(world, "container_down%s%s ", at, lost);
         break;
     case CLOISTER_EVENT_SANDBOX_DOWN:
         trace_add(world, "sandbox_down(%u) ", event->cause);
         break;
     case CLOISTER_EVENT_STATE:
-        trace_add(world, "%s=%u ", event->container.size ? "container" : "sandbox", event->state);
+        trace_add(world, "%s%s=%u ", event->container.size ? "container" : "sandbox", at, event->state);
         break;
     default:
         trace_add(world, "event%u ", event->kind);

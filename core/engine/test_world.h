@@ -43,12 +43,19 @@ enum slot {
     SLOT_UPDATE,
     SLOT_STATS,
     SLOT_PROCS,
+    SLOT_FURTHER,
+    SLOT_DELETE,
+    SLOT_FILE_PUT,
+    SLOT_READ_FILE,
+    SLOT_FILES_IN,
+    SLOT_FILES_OUT,
     SLOT_COUNT
 };
 
 /* A process that the fake isolation runs. */
 struct fake_process {
     char sandbox[20];
+    char cid[20];
     cloister_process number;
     bool init;
     bool alive;
@@ -110,7 +117,7 @@ struct fake_text {
 struct fake_set {
     char id[64];
     char sandbox_record[4096]; /* in front of the one in texts: a test may change it */
-    struct fake_text texts[8];
+    struct fake_text texts[16];
     char summary[300];
     uint32_t health;
     uint64_t generation;
@@ -154,6 +161,10 @@ struct world {
     struct cloister_result counted; /* of stats and procs */
     char *lent;                     /* texts behind it, which the plugin takes back when it has told them */
     const char *limits_told;        /* by an update; NULL: what was asked for */
+    char deleted[20];               /* of the latest container_delete: whose, and with what flags */
+    uint32_t delete_flags;
+    char file_seen[64]; /* of the latest file_put: path and bytes */
+    const char *read;   /* what read_file reads */
     /* store */
     struct fake_set sets[1100];
     unsigned gets, gets_held;
@@ -169,7 +180,7 @@ struct world {
     const char *store_report;
     bool short_elements; /* results as an older store gives them */
     bool saw_secret;
-    struct fake_record records[8];
+    struct fake_record records[16];
     struct fake_global globals[4];
     /* what came out */
     char trace[1 << 16];
@@ -266,6 +277,13 @@ cloister_op ask_stdin_close(struct world *world, const char *id, cloister_proces
 cloister_op ask_label(struct world *world, const char *id, const char *key, const char *value, uint32_t flags);
 /* id "": of the service itself. data.data NULL: removes. */
 cloister_op ask_record(struct world *world, const char *id, uint32_t where, struct cloister_sv data);
+/* A further container whose init is a process; its completions are traced as "<cid>:ok" if it has two letters, else as
+ * "further:ok". */
+cloister_op ask_container(struct world *world, const char *id, const char *cid, uint32_t start);
+cloister_op ask_container_with(struct world *world, const struct cloister_container_create_args *args);
+cloister_op ask_delete(struct world *world, const char *id, const char *cid, uint32_t flags, uint64_t deadline);
+cloister_op ask_exec_in(struct world *world, const char *id, const char *cid);
+cloister_op ask_wait_for(struct world *world, const char *id, const char *cid);
 cloister_op ask_freeze(struct world *world, const char *id, const char *container, uint64_t deadline);
 cloister_op ask_thaw(struct world *world, const char *id, const char *container);
 /* container NULL: of the sandbox. */

@@ -221,6 +221,14 @@ struct cloister_iso_container { /* stands in arrays */
     uint32_t init_kind;    /* enum cloister_init_kind */
     uint32_t no_new_privs; /* init's */
     uint64_t reserved[2];
+    /* Since 0.3. As in cloister_container_args. */
+    struct cloister_sv join;
+    uint32_t join_namespaces;
+    uint32_t cgroup_parent;
+    uint32_t rootfs_kind;
+    uint32_t reserved32;
+    const struct cloister_sv *layers;
+    uint64_t layer_count;
 };
 
 /* Takes over a sandbox that a former daemon made, in this boot. Nothing may be changed in it, whatever is found.

@@ -179,6 +179,8 @@ static int compile_root(struct ns_compile *c, const cloister_value *root, const 
 
     if (args->rootfs_kind != CLOISTER_ROOTFS_DIRECTORY)
         return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "rootfs", "kind %u is not supported", args->rootfs_kind);
+    if (args->file_count != 0)
+        return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, "files", "are not supported");
     if (args->rootfs_flags & ~(CLOISTER_ROOTFS_WRITABLE | CLOISTER_ROOTFS_IDMAP))
         return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "rootfs", "unknown flags 0x%x", args->rootfs_flags);
     if (ns_check_inner_path(&c->r, args->rootfs, "rootfs") < 0 || check_root(c, root, args) < 0)
