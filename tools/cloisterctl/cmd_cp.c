@@ -190,15 +190,18 @@ static int look(struct cp *cp, const char *path, enum ctl_archive_kind *ret_kind
 static int look_there(struct cp *cp, const char *path, struct ctl_arrival *ret_arrival, struct cloister_error *err)
 {
     enum ctl_archive_kind kind = CTL_ARCHIVE_NOTHING;
-    int size = (int)strlen(path) - (strlen(path) > 1 && path[strlen(path) - 1] == '/');
-    CL_FREE char *itself = cl_asprintf("%.*s", size, path);
-    CL_FREE char *content = cl_asprintf("%.*s/", size, path);
+    CL_FREE char *itself = cl_strdup(path);
+    CL_FREE char *content = NULL;
 
     if (strcmp(path, "/") == 0) {
         ret_arrival->there = ret_arrival->there_directory = true;
         return 0;
     }
-    int failed = itself && content ? look(cp, itself, &kind, err) : ctl_no_memory(err);
+    size_t size = strlen(path);
+    if (itself && path[size - 1] == '/')
+        itself[size - 1] = 0;
+    content = itself ? cl_asprintf("%s/", itself) : NULL;
+    int failed = content ? look(cp, itself, &kind, err) : ctl_no_memory(err);
     if (failed < 0 && err->code == CLOISTER_NO_ENTITY) {
         cl_error_clear(err);
         return 0;

@@ -17,6 +17,7 @@ struct pack {
     const char *source, *top;
     struct archive *from, *to;
     bool gone; /* nobody reads */
+    bool cut;  /* nothing more is sent */
     struct ctl_left_out *left_out;
 };
 
@@ -25,6 +26,8 @@ static la_ssize_t send_on(struct archive *archive, void *ctx, const void *bytes,
     struct pack *pack = ctx;
     ssize_t sent;
 
+    if (pack->cut)
+        return (la_ssize_t)size;
     do
         sent = send(pack->fd, bytes, size, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
@@ -126,8 +129,7 @@ int ctl_pack(int fd, const char *source, const char *top, struct ctl_left_out *l
     if (failed == 0)
         failed = pack_all(&pack, err);
     /* Without an end, that what has been sent cannot be taken for all of it. */
-    if (failed < 0 && pack.to)
-        (void)archive_write_fail(pack.to);
+    pack.cut = failed < 0;
     if (pack.from)
         (void)archive_read_free(pack.from);
     if (pack.to)
