@@ -13,6 +13,7 @@
 #include "core/zygote/zygote.h"
 
 struct bed bed;
+void (*bed_result)(const struct cloister_result *result);
 
 static struct cl_loop *loop;
 static struct cl_zygote *zygote;
@@ -63,6 +64,8 @@ static void on_done(const struct cloister_host *host, cloister_op op, const stru
         host->log->error_sentence(error, out->sentence, sizeof(out->sentence));
     } else if (result) {
         out->result = *result;
+        if (bed_result)
+            bed_result(result);
         if (result->inventory && inventory_to)
             copy_inventory(result->inventory, inventory_to);
         snprintf(out->json, sizeof(out->json), "%.*s", (int)result->json.size,

@@ -67,6 +67,8 @@ struct bed {
 };
 
 extern struct bed bed;
+/* Gets each successful result that is told, while what it borrows is there; NULL = nobody. */
+extern void (*bed_result)(const struct cloister_result *result);
 
 /* `keeper` is the keeper program's path. Fails the test if something goes wrong. With BED_PLACE in the environment
  * ("directory:cookie") it is opened on what another process's bed made there, and bed_close leaves that as it is. */

@@ -43,14 +43,22 @@ static int hand_down_for(const struct ns_cgroups *cgroups, const char *name, con
     return ns_group_hand_down(cgroups, write->hierarchy, name, controller);
 }
 
-int ns_group_write(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name,
-                   const struct ns_write *write)
+int ns_group_put(const struct ns_cgroups *cgroups, const char *name, const struct ns_write *write)
 {
     NS_FREE char *path = ns_group_path(cgroups, write->hierarchy, name, write->file);
     int rc = path ? ns_file_write(path, write->value) : -ENOMEM;
 
     if (rc == -ENOENT && hand_down_for(cgroups, name, write) == 0)
         rc = ns_file_write(path, write->value);
+    return rc;
+}
+
+int ns_group_write(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name,
+                   const struct ns_write *write)
+{
+    int rc = ns_group_put(cgroups, name, write);
+    NS_FREE char *path = rc < 0 ? ns_group_path(cgroups, write->hierarchy, name, write->file) : NULL;
+
     if (rc == 0)
         return 0;
     if (path == NULL)
@@ -160,6 +168,31 @@ void ns_group_beside(const struct ns_cgroups *cgroups, uint32_t hierarchy, const
     }
     if (dir)
         closedir(dir);
+}
+
+static void count_one(void *ctx, const char *name)
+{
+    ++*(unsigned *)ctx;
+}
+
+bool ns_group_has_beside(const struct ns_cgroups *cgroups, const char *group)
+{
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < cgroups->hierarchies->count && count == 0; i++)
+        ns_group_beside(cgroups, i, group, count_one, &count);
+    return count > 0;
+}
+
+bool ns_group_is_there(const struct ns_cgroups *cgroups, const char *name)
+{
+    for (uint32_t i = 0; i < cgroups->hierarchies->count; i++) {
+        NS_FREE char *path = ns_group_path(cgroups, i, name, NULL);
+
+        if (path && access(path, F_OK) == 0)
+            return true;
+    }
+    return false;
 }
 
 struct members {

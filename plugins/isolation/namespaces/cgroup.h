@@ -28,6 +28,9 @@ char *ns_group_path(const struct ns_cgroups *cgroups, uint32_t hierarchy, const 
  */
 int ns_group_make(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name, uint32_t flags);
 
+/* 0 or negative errno. */
+int ns_group_put(const struct ns_cgroups *cgroups, const char *name, const struct ns_write *write);
+/* The same; 0 or -1 with r's error. */
 int ns_group_write(const struct ns_cgroups *cgroups, const struct ns_reader *r, const char *name,
                    const struct ns_write *write);
 /* All that was compiled for it: its writes in order, and a program for devices. */
@@ -63,6 +66,10 @@ void ns_group_list(const struct ns_cgroups *cgroups, const char *prefix, void (*
 /* So too, in one hierarchy, the groups beside a sandbox's: "<group>.c2". */
 void ns_group_beside(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *group,
                      void (*fn)(void *ctx, const char *name), void *ctx);
+
+bool ns_group_has_beside(const struct ns_cgroups *cgroups, const char *group);
+/* In any hierarchy. */
+bool ns_group_is_there(const struct ns_cgroups *cgroups, const char *name);
 
 /* Calls fn with each member of the group and of what lies below it, in one hierarchy, until it returns true. True: it
  * did. So too for the whole sandbox, with what is beside its group. */

@@ -99,7 +99,7 @@ static int make_parents(const struct ns_cgroups *cgroups, const struct ns_reader
     return 0;
 }
 
-/* A sandbox that ends may take an empty parent away under our feet. */
+/* A sandbox that ends may take an empty parent away under our feet, and another daemon of the same root that too. */
 static int make_with_parents(const struct ns_cgroups *cgroups, const struct ns_reader *r, uint32_t i, const char *name,
                              uint32_t flags)
 {
@@ -110,7 +110,7 @@ static int make_with_parents(const struct ns_cgroups *cgroups, const struct ns_r
         if (make_root(cgroups, &quiet, i) == 0 && make_parents(cgroups, &quiet, i, name) == 0 &&
             make_one(cgroups, &quiet, i, name, (flags & NS_GROUP_NEW) != 0) >= 0)
             return 0;
-        if (err.os_errno == ENOENT && ns_group_leaf(name) != name && tries < RETRIES)
+        if (err.os_errno == ENOENT && tries < RETRIES)
             continue;
         if (r->err)
             *r->err = err;

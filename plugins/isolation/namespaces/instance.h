@@ -20,6 +20,7 @@
 
 struct ns_sandbox;
 struct ns_instance;
+struct ns_peak;
 
 /* First member of every operation object. */
 struct ns_op {
@@ -47,7 +48,8 @@ struct ns_instance {
     cloister_queue *queue;
     struct ns_sandbox *sandboxes;
     struct ns_op *ops;
-    char *blob; /* of the last plan() */
+    char *blob;            /* of the last plan() */
+    struct ns_peak *peaks; /* stats.c */
     struct cloister_feature *features;
     uint32_t feature_count;
 };
@@ -94,6 +96,11 @@ void ns_stdin_close(void *instance, const struct cloister_iso_stdin_args *args, 
 void ns_adopt(void *instance, const struct cloister_iso_adopt_args *args, cloister_op op);
 void ns_freeze(void *instance, const struct cloister_iso_freeze_args *args, cloister_op op);
 void ns_thaw(void *instance, const struct cloister_iso_freeze_args *args, cloister_op op);
+void ns_update(void *instance, const struct cloister_iso_update_args *args, cloister_op op);
+void ns_stats(void *instance, const struct cloister_iso_stats_args *args, cloister_op op);
+void ns_procs(void *instance, const struct cloister_iso_procs_args *args, cloister_op op);
+/* Descriptors that stats keeps of that group (NULL: all) are closed. */
+void ns_peaks_forget(struct ns_instance *instance, const char *group);
 void ns_describe(void *instance, const struct cloister_iso_describe_args *args, cloister_op op);
 void ns_sweep(void *instance, const struct cloister_iso_sweep_args *args, cloister_op op);
 

@@ -83,6 +83,7 @@ void ns_machine_close(struct ns_instance *instance)
 
     probe_name(name);
     ns_group_remove(&instance->cgroups, name, NS_SECOND, NULL);
+    ns_group_remove_root(&instance->cgroups);
 }
 
 /* 0, -ENOENT: no such hierarchy; else why the file cannot be opened. */

@@ -118,6 +118,7 @@ static const struct cloister_option_value *option(const struct cloister_create_a
 static void free_instance(struct ns_instance *instance)
 {
     ns_hierarchies_clear(&instance->machine.hierarchies);
+    ns_peaks_forget(instance, NULL);
     ns_ranges_free(instance->ranges);
     ns_filters_free(instance->filters);
     free(instance->cgroup_root);
@@ -233,6 +234,9 @@ static const struct cloister_isolation vtable = {
     .attach_policy = ns_attach_policy,
     .freeze = ns_freeze,
     .thaw = ns_thaw,
+    .update = ns_update,
+    .stats = ns_stats,
+    .procs = ns_procs,
     .cancel = cancel,
     .detach = detach,
     .hold = ns_hold,
@@ -247,7 +251,8 @@ static const struct cloister_plugin plugin = {
     .summary = "containers made of kernel namespaces and cgroups",
     .provides = CLOISTER_ISO_STDIO_DIRECT | CLOISTER_ISO_REAL_PIDS | CLOISTER_ISO_PAUSE_INIT |
                 CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST | CLOISTER_ISO_TAPE |
-                CLOISTER_ISO_ADOPT | CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN | CLOISTER_ISO_PEAK_RESET,
+                CLOISTER_ISO_ADOPT | CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN | CLOISTER_ISO_PEAK_RESET |
+                CLOISTER_ISO_MACHINE_STATS,
     .options = options,
     .option_count = OPTION_COUNT,
     .vtable = &vtable,

@@ -254,7 +254,8 @@ static uint64_t capabilities(const struct ns_instance *instance)
 {
     bool freezes = has(instance, "v2-freeze") || has(instance, "v1-freezer");
 
-    return CAPABILITIES | (freezes ? CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN : 0) |
+    return CAPABILITIES | CLOISTER_ISO_MACHINE_STATS |
+           (freezes ? CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN : 0) |
            (has(instance, "peak-reset") ? CLOISTER_ISO_PEAK_RESET : 0);
 }
 

@@ -96,6 +96,7 @@ void ns_sandbox_drop(struct ns_sandbox *sandbox)
     if (*at == NULL)
         return;
     *at = sandbox->next;
+    ns_peaks_forget(sandbox->instance, sandbox->intent.group);
     ns_tapes_over(sandbox, 0);
     ns_sandbox_leave_keeper(sandbox);
     ns_sandbox_unref(sandbox);
@@ -323,6 +324,16 @@ struct ns_sandbox *ns_sandbox_here(struct ns_instance *instance, const struct cl
                          which->id.data);
     ns_fail_now(instance, op, &err);
     return NULL;
+}
+
+void ns_sandbox_scope_group(const struct ns_sandbox *sandbox, uint32_t scope, struct cloister_sv cid,
+                            cloister_process process, char ret[NS_GROUP_PATH_MAX])
+{
+    if (scope == CLOISTER_SCOPE_PROCESS)
+        ns_layout_exec(ns_sandbox_group(sandbox, cid), process, ret);
+    else
+        snprintf(ret, NS_GROUP_PATH_MAX, "%s",
+                 scope == CLOISTER_SCOPE_SANDBOX ? sandbox->intent.group : ns_sandbox_group(sandbox, cid));
 }
 
 const char *ns_sandbox_group(const struct ns_sandbox *sandbox, struct cloister_sv cid)

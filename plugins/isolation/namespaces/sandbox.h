@@ -104,6 +104,10 @@ struct ns_sandbox *ns_sandbox_here(struct ns_instance *instance, const struct cl
 /* The group of a container of it that is there; cid "" = the one there is. */
 const char *ns_sandbox_group(const struct ns_sandbox *sandbox, struct cloister_sv cid);
 
+/* The group that a SANDBOX, CONTAINER or PROCESS scope is about. */
+void ns_sandbox_scope_group(const struct ns_sandbox *sandbox, uint32_t scope, struct cloister_sv cid,
+                            cloister_process process, char ret[NS_GROUP_PATH_MAX]);
+
 /* freeze.c: what is known to be frozen. group NULL: the whole sandbox; else a container by its group. */
 void ns_sandbox_note_frozen(struct ns_sandbox *sandbox, const char *group, bool frozen);
 bool ns_sandbox_any_frozen(const struct ns_sandbox *sandbox);
