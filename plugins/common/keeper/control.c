@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* control.c - one request from the daemon, obeyed. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -83,6 +84,21 @@ static void do_destroy(struct cl_sandbox *sandbox, struct cl_packet *packet)
     sandbox->destroying = packet->u.head.serial;
 }
 
+static void do_enter(struct cl_sandbox *sandbox, struct cl_packet *packet)
+{
+    struct cl_container *container = cl_container_find(&sandbox->containers, packet->u.process.pseq);
+    struct cl_wire_record *record = container ? cl_records_find(&sandbox->records, container->init) : NULL;
+    int fd = -1, r = 0;
+
+    if (container == NULL || container->pidfd < 0)
+        r = -ENOENT;
+    else if (record == NULL || record->state == CL_WIRE_EXITED)
+        r = -ESRCH;
+    else if ((fd = fcntl(container->pidfd, F_DUPFD_CLOEXEC, 0)) < 0)
+        r = -errno;
+    cl_control_answer(sandbox, packet, r, 0, &fd, r < 0 ? 0 : 1);
+}
+
 /* Well said, but nothing that this keeper can do. */
 static void refuse(struct cl_sandbox *sandbox, struct cl_packet *packet)
 {
@@ -116,6 +132,7 @@ static const struct {
     {CL_WIRE_RESIZE, cl_resize},
     {CL_WIRE_FILE_PUT, refuse},
     {CL_WIRE_PROCEED, cl_op_proceed},
+    {CL_WIRE_ENTER, do_enter},
 };
 
 static int obey(struct cl_sandbox *sandbox, struct cl_packet *packet)

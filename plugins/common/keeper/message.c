@@ -53,6 +53,7 @@ static const struct {
     {CL_WIRE_RESIZE, SINCE_4(sizeof(struct cl_wire_resize))},
     {CL_WIRE_FILE_PUT, SINCE_4(sizeof(struct cl_wire_file_put))},
     {CL_WIRE_PROCEED, SINCE_4(sizeof(struct cl_wire_proceed))},
+    {CL_WIRE_ENTER, SINCE_4(sizeof(struct cl_wire_process))},
     {CL_WIRE_ANSWER,
      {offsetof(struct cl_wire_answer, uid), offsetof(struct cl_wire_answer, uid), sizeof(struct cl_wire_answer)}},
     {CL_WIRE_EXIT, SINCE_2(sizeof(struct cl_wire_exit))},

@@ -55,14 +55,15 @@ static void test_versions(void **state)
         size_t two, three;
         int grew; /* since 3 */
     } cases[] = {
-        {CL_WIRE_HELLO, 96, 120, 0},   {CL_WIRE_FDS, 24, 24, 0},        {CL_WIRE_CREATE, 72, 1424, 1},
-        {CL_WIRE_START, 56, 1408, 1},  {CL_WIRE_EXEC, 64, 1416, 1},     {CL_WIRE_SIGNAL, 40, 40, 1},
-        {CL_WIRE_RELEASE, 32, 32, 0},  {CL_WIRE_STATUS, 24, 24, 0},     {CL_WIRE_CANCEL, 32, 32, 0},
-        {CL_WIRE_DESTROY, 24, 24, 0},  {CL_WIRE_LIST, 0, 24, 0},        {CL_WIRE_TAPE, 0, 32, 0},
-        {CL_WIRE_STDIN, 0, 32, 0},     {CL_WIRE_STDIN_CLOSE, 0, 32, 0}, {CL_WIRE_POLICY, 0, 48, 0},
-        {CL_WIRE_RESIZE, 0, 0, 1},     {CL_WIRE_FILE_PUT, 0, 0, 1},     {CL_WIRE_PROCEED, 0, 0, 1},
-        {CL_WIRE_ANSWER, 320, 320, 1}, {CL_WIRE_EXIT, 88, 88, 0},       {CL_WIRE_WARNING, 312, 312, 0},
-        {CL_WIRE_DOWN, 32, 32, 0},     {CL_WIRE_DRAINED, 0, 104, 0},    {CL_WIRE_POINT, 0, 0, 1},
+        {CL_WIRE_HELLO, 96, 120, 0},    {CL_WIRE_FDS, 24, 24, 0},        {CL_WIRE_CREATE, 72, 1424, 1},
+        {CL_WIRE_START, 56, 1408, 1},   {CL_WIRE_EXEC, 64, 1416, 1},     {CL_WIRE_SIGNAL, 40, 40, 1},
+        {CL_WIRE_RELEASE, 32, 32, 0},   {CL_WIRE_STATUS, 24, 24, 0},     {CL_WIRE_CANCEL, 32, 32, 0},
+        {CL_WIRE_DESTROY, 24, 24, 0},   {CL_WIRE_LIST, 0, 24, 0},        {CL_WIRE_TAPE, 0, 32, 0},
+        {CL_WIRE_STDIN, 0, 32, 0},      {CL_WIRE_STDIN_CLOSE, 0, 32, 0}, {CL_WIRE_POLICY, 0, 48, 0},
+        {CL_WIRE_RESIZE, 0, 0, 1},      {CL_WIRE_FILE_PUT, 0, 0, 1},     {CL_WIRE_PROCEED, 0, 0, 1},
+        {CL_WIRE_ENTER, 0, 0, 1},       {CL_WIRE_ANSWER, 320, 320, 1},   {CL_WIRE_EXIT, 88, 88, 0},
+        {CL_WIRE_WARNING, 312, 312, 0}, {CL_WIRE_DOWN, 32, 32, 0},       {CL_WIRE_DRAINED, 0, 104, 0},
+        {CL_WIRE_POINT, 0, 0, 1},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

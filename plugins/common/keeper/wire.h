@@ -80,6 +80,7 @@ enum cl_wire_type {
     CL_WIRE_RESIZE = 16,
     CL_WIRE_FILE_PUT = 17,
     CL_WIRE_PROCEED = 18,
+    CL_WIRE_ENTER = 19,
     /* keeper to plugin */
     CL_WIRE_ANSWER = 64,
     CL_WIRE_EXIT = 65,
@@ -261,7 +262,8 @@ struct cl_wire_simple {
  */
 struct cl_wire_process {
     struct cl_wire_head head;
-    uint64_t pseq;
+    uint64_t pseq; /* ENTER, since 4: a container; the answer carries the pidfd of its init, for who joins its
+                    * namespaces. ENOENT: no such container; ESRCH: its init is dead */
 };
 struct cl_wire_policy {
     struct cl_wire_head head;
