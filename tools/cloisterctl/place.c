@@ -37,28 +37,25 @@ static bool trim(char *path)
 int ctl_place_parse(const char *text, struct ctl_place *ret_place, struct cloister_error *err)
 {
     size_t name = strcspn(text, ":/");
-    const char *path = text[name] == ':' ? text + name + 1 : text;
-    CTL_PLACE_CLEANUP struct ctl_place place = CTL_PLACE_INIT;
+    bool inside = text[name] == ':';
+    const char *said = inside ? text + name + 1 : text;
 
-    if (!*path || (text[name] == ':' && name == 0))
+    if (!*said || (inside && name == 0))
         return cl_error_set(err, CLOISTER_INVALID, 0, text, NULL, "'%s' is neither NAME:PATH nor a path here", text);
-    place.container = path != text ? strndup(text, name) : NULL;
-    place.given = cl_asprintf("%s%s", place.container && *path != '/' ? "/" : "", path);
-    place.path = place.given ? cl_strdup(place.given) : NULL;
-    if (!place.given || !place.path || (path != text && !place.container))
+    CL_FREE char *container = inside ? cl_asprintf("%.*s", (int)name, text) : NULL;
+    CL_FREE char *given = cl_asprintf("%s%s", inside && *said != '/' ? "/" : "", said);
+    CL_FREE char *bare = given ? cl_strdup(given) : NULL;
+    if (!bare || (inside && !container))
         return ctl_no_memory(err);
-    place.content = trim(place.path) || strcmp(place.path, ".") == 0;
-    if (place.container && strcmp(place.path, "/") == 0)
-        place.content = true; /* the root has no name to keep */
-    if (place.container && place.content && strcmp(place.path, "/") != 0) {
-        char *content = cl_asprintf("%s/", place.path);
-        if (!content)
-            return ctl_no_memory(err);
-        free(place.path);
-        place.path = content;
-    }
-    *ret_place = place;
-    place = (struct ctl_place)CTL_PLACE_INIT;
+    bool content = trim(bare) || strcmp(bare, ".") == 0;
+    bool root = inside && strcmp(bare, "/") == 0; /* has no name to keep */
+    CL_FREE char *path = cl_asprintf("%s%s", bare, inside && content && !root ? "/" : "");
+    if (!path)
+        return ctl_no_memory(err);
+    ret_place->content = content || root;
+    ret_place->container = cl_steal_ptr(&container);
+    ret_place->given = cl_steal_ptr(&given);
+    ret_place->path = cl_steal_ptr(&path);
     return 0;
 }
 
