@@ -17,6 +17,10 @@ CL_API_OPERATION(container_kill);   /* signal.c */
 CL_API_OPERATION(container_stop);   /* stop.c */
 CL_API_OPERATION(container_create); /* container_create.c */
 CL_API_OPERATION(container_delete); /* container_delete.c */
+CL_API_OPERATION(file_put);         /* files.c */
+CL_API_OPERATION(read_file);        /* files.c */
+CL_API_OPERATION(files_in);         /* files.c */
+CL_API_OPERATION(files_out);        /* files.c */
 CL_API_OPERATION(exec);             /* exec.c */
 CL_API_OPERATION(signal);           /* signal.c */
 CL_API_OPERATION(wait);             /* wait.c */

@@ -128,6 +128,8 @@ bool stream_gone(const struct world *world, unsigned nth)
     return got == 0 || (got < 0 && errno != EAGAIN);
 }
 
+static char lent_data[32]; /* of read_file: until it has told */
+
 /* Of further containers, and of files. */
 static bool perform_further(struct fake_call *call, struct cloister_result *result)
 {
@@ -145,7 +147,8 @@ static bool perform_further(struct fake_call *call, struct cloister_result *resu
         const struct cloister_file_put_args *put = ((const struct cloister_iso_file_put_args *)call->args)->file_put;
         snprintf(world->file_seen, sizeof(world->file_seen), "%.*s=%.*s", CL_SV_ARG(put->path), CL_SV_ARG(put->bytes));
     } else if (call->slot == SLOT_READ_FILE) {
-        result->data = cl_sv_cstr(world->read);
+        snprintf(lent_data, sizeof(lent_data), "%s", world->read ? world->read : "");
+        result->data = cl_sv_cstr(lent_data);
     } else if (call->slot == SLOT_FILES_IN) {
         result->entries = 2;
         result->bytes = 9;
@@ -243,6 +246,7 @@ void complete(struct world *world, unsigned index, uint32_t code)
         perform(call, &result);
     call->done = true;
     cl_engine_iso_api.done(iso_host(world), call->op, code ? &err : NULL, &result);
+    memset(lent_data, 'x', sizeof(lent_data) - 1);
     if (world->lent)
         memset(world->lent, 'x', strlen(world->lent));
     if (result.inventory) /* borrowed for the call */
