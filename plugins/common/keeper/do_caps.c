@@ -54,14 +54,13 @@ static int warn(struct cl_setup *setup, uint64_t missing, const char *why)
 /* First, while CAP_SETPCAP is there; says once which of all five sets cannot be had. */
 int cl_do_bounding(struct cl_setup *setup)
 {
-    const struct cl_wire_plan *plan = setup->plan;
+    const struct cl_caps *caps = &setup->who.caps;
     uint64_t have = own_bounding();
-    uint64_t asked =
-        plan->cap_bounding | plan->cap_permitted | plan->cap_effective | plan->cap_inheritable | plan->cap_ambient;
+    uint64_t asked = caps->bounding | caps->permitted | caps->effective | caps->inheritable | caps->ambient;
     int r = warn(setup, asked & ~have, "not available on this host");
 
     for (int cap = 0; r == 0 && cap < 64; cap++)
-        if ((have & ~plan->cap_bounding & BIT(cap)) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+        if ((have & ~caps->bounding & BIT(cap)) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
             r = cl_setup_detail(setup, -errno, "drop capability %d from the bounding set", cap);
     return r;
 }
@@ -91,17 +90,17 @@ static uint64_t until_exec(const struct cl_setup *setup)
 
 int cl_do_caps(struct cl_setup *setup)
 {
-    const struct cl_wire_plan *plan = setup->plan;
+    const struct cl_caps *caps = &setup->who.caps;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
 
     if (syscall(SYS_capget, &header, data) < 0)
         return -errno;
     uint64_t have = data[0].permitted | (uint64_t)data[1].permitted << 32;
-    uint64_t permitted = (plan->cap_permitted | until_exec(setup)) & have;
-    uint64_t effective = (plan->cap_effective | until_exec(setup)) & have;
-    uint64_t inheritable = plan->cap_inheritable & have;
-    uint64_t ambient = plan->cap_ambient & have;
+    uint64_t permitted = (caps->permitted | until_exec(setup)) & have;
+    uint64_t effective = (caps->effective | until_exec(setup)) & have;
+    uint64_t inheritable = caps->inheritable & have;
+    uint64_t ambient = caps->ambient & have;
 
     for (int i = 0; i < 2; i++) {
         data[i].permitted = (uint32_t)(permitted >> (32 * i));

@@ -45,7 +45,7 @@ int cl_do_session(struct cl_setup *setup)
  */
 int cl_do_cwd(struct cl_setup *setup)
 {
-    const char *path = cl_wire_string(setup->plan, setup->plan->cwd);
+    const char *path = setup->who.cwd;
     char now[PATH_MAX];
     CL_CLOSE int fd = cl_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS);
 
@@ -79,6 +79,9 @@ static const char *search_path(const struct cl_setup *setup)
     for (uint32_t i = 0; i < CL_SETUP_COUNT(setup, CL_WIRE_ENV); i++)
         if (strncmp(cl_wire_string(setup->plan, env[i]), "PATH=", 5) == 0)
             return cl_wire_string(setup->plan, env[i]) + 5;
+    for (uint32_t i = 0; i < setup->who.env_count; i++)
+        if (strncmp(setup->who.env[i], "PATH=", 5) == 0)
+            return setup->who.env[i] + 5;
     return DEFAULT_PATH;
 }
 
@@ -105,15 +108,18 @@ static int search(const char *name, const char *path, char **ret_program)
     return denied ? -EACCES : -ENOENT;
 }
 
-static char **vector(const struct cl_setup *setup, uint32_t section)
+/* The section's strings, then `more`. */
+static char **vector(const struct cl_setup *setup, uint32_t section, char *const *more, uint32_t more_count)
 {
     const cl_wire_str *item = cl_wire_items(setup->plan, section);
     uint32_t count = CL_SETUP_COUNT(setup, section);
-    char **list = calloc((size_t)count + 1, sizeof(char *));
+    char **list = calloc((size_t)count + more_count + 1, sizeof(char *));
 
     /* execve takes pointers that are not const and writes nothing. */
     for (uint32_t i = 0; list != NULL && i < count; i++)
         list[i] = (char *)(uintptr_t)cl_wire_string(setup->plan, item[i]);
+    for (uint32_t i = 0; list != NULL && i < more_count; i++)
+        list[count + i] = more[i];
     return list;
 }
 
@@ -135,8 +141,8 @@ int cl_do_find(struct cl_setup *setup)
         r = -ENOMEM;
     if (r < 0)
         return cl_setup_detail(setup, r, "'%s'", name);
-    setup->argv = vector(setup, CL_WIRE_ARGV);
-    setup->env = vector(setup, CL_WIRE_ENV);
+    setup->argv = vector(setup, CL_WIRE_ARGV, NULL, 0);
+    setup->env = vector(setup, CL_WIRE_ENV, setup->who.env, setup->who.env_count);
     return setup->argv && setup->env ? 0 : -ENOMEM;
 }
 

@@ -65,11 +65,11 @@ int cl_do_inside_root(struct cl_setup *setup)
  * give away. */
 int cl_do_groups(struct cl_setup *setup)
 {
-    uint32_t count = CL_SETUP_COUNT(setup, CL_WIRE_GROUPS);
+    uint32_t count = setup->who.group_count;
 
     if (setup->plan->flags & CL_WIRE_PLAN_DENY_SETGROUPS)
         return 0;
-    if (syscall(SYS_setgroups, (size_t)count, cl_wire_items(setup->plan, CL_WIRE_GROUPS)) == 0)
+    if (syscall(SYS_setgroups, (size_t)count, setup->who.groups) == 0)
         return 0;
     /* A process that enters such a container has none either, and may not even say so. */
     if (errno != EPERM || count != 0 || getgroups(0, NULL) != 0)
@@ -79,8 +79,8 @@ int cl_do_groups(struct cl_setup *setup)
 
 int cl_do_user(struct cl_setup *setup)
 {
-    uid_t uid = setup->plan->uid;
-    gid_t gid = setup->plan->gid;
+    uid_t uid = setup->who.uid;
+    gid_t gid = setup->who.gid;
 
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return -errno;

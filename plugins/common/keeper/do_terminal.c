@@ -125,15 +125,15 @@ static int take_ids(const struct cl_setup *setup)
 {
     if (setup->plan->kind != CL_WIRE_PLAN_PROCESS || !(setup->enter & CLONE_NEWUSER))
         return 0;
-    setfsgid(setup->plan->gid);
-    setfsuid(setup->plan->uid);
+    setfsgid(setup->who.gid);
+    setfsuid(setup->who.uid);
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
 }
 
 /* A user that is not mapped is refused later, by step "user". The group stays what the devpts gives it. */
 static int give(const struct cl_setup *setup, int slave)
 {
-    return fchown(slave, setup->plan->uid, (gid_t)-1) < 0 && errno != EINVAL ? -errno : 0;
+    return fchown(slave, setup->who.uid, (gid_t)-1) < 0 && errno != EINVAL ? -errno : 0;
 }
 
 static int set_size(const struct cl_setup *setup, int slave)
@@ -194,7 +194,7 @@ int cl_do_terminal(struct cl_setup *setup)
     if ((r = find_pair(setup, root, &master, &setup->terminal)) < 0)
         return cl_setup_detail(setup, r, "make a terminal");
     if ((r = give(setup, setup->terminal)) < 0)
-        return cl_setup_detail(setup, r, "give the terminal to uid %u", setup->plan->uid);
+        return cl_setup_detail(setup, r, "give the terminal to uid %u", setup->who.uid);
     if ((r = set_size(setup, setup->terminal)) < 0)
         return cl_setup_detail(setup, r, "size of the terminal");
     if (setup->plan->root_fd != CL_WIRE_NO_FD && (r = bind_console(root, setup->terminal)) < 0)

@@ -98,8 +98,11 @@ static void answer(struct cl_sandbox *sandbox, struct cl_op *op, int fd)
     message.pid = record != NULL && op->error == 0 ? record->pid : 0;
     memcpy(message.step, op->step, sizeof(message.step));
     memcpy(message.detail, op->detail, sizeof(message.detail));
-    message.uid = op->error == 0 ? op->plan->uid : 0;
-    message.gid = op->error == 0 ? op->plan->gid : 0;
+    if (op->error == 0) {
+        message.uid = op->resolved ? op->uid : op->plan->uid;
+        message.gid = op->resolved ? op->gid : op->plan->gid;
+        memcpy(message.home, op->home, sizeof(message.home));
+    }
     cl_sandbox_answer(sandbox, &message, fd);
     op->serial = 0;
 }
@@ -236,6 +239,21 @@ static void on_priority(struct cl_op *op)
         send_go(op, "priority");
 }
 
+/* Pipes that a START brings are given to it then. */
+static void on_who(struct cl_sandbox *sandbox, struct cl_op *op, const struct cl_report *report)
+{
+    op->resolved = 1;
+    op->uid = report->value;
+    op->gid = report->reserved;
+    snprintf(op->home, sizeof(op->home), "%s", report->detail);
+    int r = cl_pipes_own(sandbox, op, op->child);
+
+    if (r < 0)
+        cl_op_fail(op, -r, "stdio", "give the pipes to the user");
+    else
+        send_go(op, "resolve");
+}
+
 static void on_blocked(struct cl_sandbox *sandbox, struct cl_op *op)
 {
     struct cl_wire_record *record = cl_records_find(&sandbox->records, op->pseq);
@@ -310,6 +328,8 @@ static void on_report(struct cl_sandbox *sandbox, struct cl_op *op, const struct
         on_rlimits(op);
     else if (report->kind == CL_REPORT_PRIORITY && op->child > 0)
         on_priority(op);
+    else if (report->kind == CL_REPORT_WHO && op->child > 0)
+        on_who(sandbox, op, report);
     else if (report->kind == CL_REPORT_BLOCKED && op->block && !op->blocked)
         on_blocked(sandbox, op);
     else if (report->kind == CL_REPORT_TERMINAL && op->child > 0)

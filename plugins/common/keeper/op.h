@@ -38,6 +38,10 @@ struct cl_op {
     struct cl_wire_pipe terminal; /* how what is written to it is captured */
     uint32_t rows;                /* a size that came before the terminal; 0 = none */
     uint32_t columns;
+    int resolved; /* uid, gid and home are what the process has found */
+    uint32_t uid;
+    uint32_t gid;
+    char home[CL_WIRE_HOME_MAX];
     uint32_t pipe_owner[3]; /* uid inside, of each stdio entry that is a pipe; else CL_WIRE_NO_FD */
 };
 

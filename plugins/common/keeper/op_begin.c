@@ -66,6 +66,17 @@ static struct cl_op *op_new(const struct cl_packet *packet, uint64_t container, 
     return op;
 }
 
+static void who_by_numbers(struct cl_who *ret, const struct cl_wire_plan *plan)
+{
+    *ret = (struct cl_who){.uid = plan->uid,
+                           .gid = plan->gid,
+                           .groups = cl_wire_items(plan, CL_WIRE_GROUPS),
+                           .group_count = plan->section[CL_WIRE_GROUPS].count,
+                           .caps = {plan->cap_bounding, plan->cap_permitted, plan->cap_effective, plan->cap_inheritable,
+                                    plan->cap_ambient},
+                           .cwd = cl_wire_string(plan, plan->cwd)};
+}
+
 /* Runs in the helper: everything of the keeper that the new process has no business with is closed first. */
 _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct cl_op *op,
                                 const struct cl_container *container, const struct cl_wire_stdio *stdio,
@@ -92,6 +103,7 @@ _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct c
     size_t n = 0;
 
     memcpy(setup.stdio, stdio, sizeof(setup.stdio));
+    who_by_numbers(&setup.who, op->plan);
     memcpy(setup.extra, memo->extra, sizeof(setup.extra));
     for (uint32_t i = 0; i < op->fd_count; i++)
         keep[n++] = op->fds[i];
@@ -320,6 +332,8 @@ static int give_stdio(struct cl_sandbox *sandbox, struct cl_op *op, const struct
     int r = cl_pipes_make(sandbox, given, record, start->stdio, &start->memo, plain);
 
     given->pseq = op->pseq;
+    given->resolved = op->resolved;
+    given->uid = op->uid;
     if (r == 0 && start->memo.rows != 0)
         r = cl_terminal_resize(cl_records_beside(&sandbox->records, record)->terminal, start->memo.rows,
                                start->memo.columns);

@@ -132,9 +132,10 @@ int cl_pipes_own(struct cl_sandbox *sandbox, const struct cl_op *op, pid_t pid)
     r = cl_procfs_read(sandbox->proc, path, map, sizeof(map));
     for (uint32_t i = 0; i < 3 && r >= 0; i++) {
         int fd = i == 0 ? beside->input : beside->capture ? beside->capture->reel[i].pipe : -1;
+        uint32_t inside = op->resolved ? op->uid : op->pipe_owner[i];
         uid_t owner;
 
-        if (op->pipe_owner[i] == CL_WIRE_NO_FD || fd < 0 || !map_id(map, op->pipe_owner[i], &owner))
+        if (op->pipe_owner[i] == CL_WIRE_NO_FD || fd < 0 || !map_id(map, inside, &owner))
             continue;
         if (fchown(fd, owner, (gid_t)-1) < 0)
             r = -errno;

@@ -42,13 +42,6 @@ void cl_plan_unmap(const struct cl_wire_plan *plan)
 const char *cl_plan_undoable(const struct cl_wire_plan *plan)
 {
     static const struct {
-        uint32_t flag;
-        const char *name;
-    } flags[] = {
-        {CL_WIRE_PLAN_RESOLVE, "resolve"},
-        {CL_WIRE_PLAN_NONROOT_CAPS, "nonroot-caps"},
-    };
-    static const struct {
         uint32_t section;
         const char *name;
     } sections[] = {
@@ -56,9 +49,6 @@ const char *cl_plan_undoable(const struct cl_wire_plan *plan)
         {CL_WIRE_FILES, "files"},
     };
 
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-        if (plan->flags & flags[i].flag)
-            return flags[i].name;
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
         if (plan->section[sections[i].section].count != 0)
             return sections[i].name;

@@ -20,6 +20,7 @@ enum cl_report_kind {
     CL_REPORT_PRIORITY = 7, /* asks for its scheduling and its priority for disks; waits for a GO */
     CL_REPORT_TERMINAL = 8, /* descriptor: the master of its terminal */
     CL_REPORT_POINT = 9,    /* hooks of the host are to be run now; waits for a GO */
+    CL_REPORT_WHO = 10,     /* value = uid, reserved = gid, detail = home: what a user text means; waits for a GO */
     CL_REPORT_GO = 16       /* keeper: go on, or with os_errno fail in this step */
 };
 

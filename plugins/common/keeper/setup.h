@@ -13,6 +13,27 @@
 
 enum cl_borrowed { CL_BORROWED_PROC = 0, CL_BORROWED_SYSFS = 1, CL_BORROWED_MQUEUE = 2, CL_BORROWED_COUNT = 3 };
 
+struct cl_caps {
+    uint64_t bounding;
+    uint64_t permitted;
+    uint64_t effective;
+    uint64_t inheritable;
+    uint64_t ambient;
+};
+
+/* Who the process becomes: the plan's numbers, or what its user text was found to mean ("resolve"). */
+struct cl_who {
+    uint32_t uid;
+    uint32_t gid;
+    const uint32_t *groups;
+    uint32_t group_count;
+    struct cl_caps caps;
+    const char *cwd;
+    char *home;   /* resolved only */
+    char *env[3]; /* variables beside the plan's */
+    uint32_t env_count;
+};
+
 struct cl_setup {
     const struct cl_wire_plan *plan; /* checked */
     const int *fds;                  /* the request's descriptors, by index */
@@ -23,6 +44,7 @@ struct cl_setup {
     int init;       /* EXEC: pidfd of the container's init; -1 for CREATE */
     uint64_t enter; /* EXEC: CLONE_NEW* of init's namespaces to enter */
     int blocked;    /* CREATE: stop before the last steps until a GO */
+    struct cl_who who;
     struct cl_wire_stdio stdio[3];
     int std[3];   /* descriptors that become 0, 1, 2; -1 closed */
     int terminal; /* the process's end of it, or -1 */
@@ -60,6 +82,9 @@ int cl_do_keyring(struct cl_setup *setup);     /* helper, as host root */
 int cl_do_inside_root(struct cl_setup *setup); /* become root of a new user namespace, so that what we make is root's */
 int cl_do_groups(struct cl_setup *setup);
 int cl_do_user(struct cl_setup *setup);
+/* do_resolve.c */
+int cl_do_resolve(struct cl_setup *setup);
+int cl_do_home(struct cl_setup *setup); /* makes the working directory, where the plan says so */
 /* do_namespaces.c */
 int cl_do_join(struct cl_setup *setup);                 /* helper */
 int cl_do_join_user(struct cl_setup *setup);            /* helper; after it we are host root no longer */

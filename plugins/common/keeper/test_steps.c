@@ -94,7 +94,8 @@ static const char *const create_steps[] = {"keyring",      "join-namespace",
                                            "link",         "mount-readonly",
                                            "readonly",     "mask",
                                            "pivot",        "root-flags",
-                                           "nice",         "session",
+                                           "nice",         "resolve",
+                                           "home",         "session",
                                            "bounding",     "groups",
                                            "user",         "capabilities",
                                            "close",        "cwd",
@@ -102,10 +103,10 @@ static const char *const create_steps[] = {"keyring",      "join-namespace",
                                            "stdio",        "rlimit",
                                            "no-new-privs", "seccomp",
                                            "exec"};
-static const char *const exec_steps[] = {"keyring",      "enter",        "clone",    "oom-score", "join-cgroup",
-                                         "nice",         "session",      "bounding", "groups",    "user",
-                                         "capabilities", "close",        "cwd",      "find",      "stdio",
-                                         "rlimit",       "no-new-privs", "seccomp",  "exec"};
+static const char *const exec_steps[] = {"keyring",      "enter",   "clone",   "oom-score", "join-cgroup", "nice",
+                                         "resolve",      "home",    "session", "bounding",  "groups",      "user",
+                                         "capabilities", "close",   "cwd",     "find",      "stdio",       "rlimit",
+                                         "no-new-privs", "seccomp", "exec"};
 
 static void expect_stop(const struct cl_wire_answer *answer, const char *step, uint32_t when)
 {

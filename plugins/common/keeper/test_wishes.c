@@ -55,19 +55,10 @@ static void test_unknown_requests(void **state)
 /* Each is well formed. */
 static int wish(struct cl_plan *plan, int i, const char **ret_name)
 {
-    static const struct {
-        const char *name;
-        uint32_t flag;
-    } flags[] = {
-        {"resolve", CL_WIRE_PLAN_RESOLVE},
-    };
-    size_t count = sizeof(flags) / sizeof(flags[0]);
     uint32_t zero = 0;
 
-    *ret_name = (size_t)i < count ? flags[i].name : (size_t)i == count ? "layers" : "join";
-    if ((size_t)i < count) {
-        plan->head.flags |= flags[i].flag;
-    } else if ((size_t)i == count) {
+    *ret_name = i == 0 ? "layers" : "join";
+    if (i == 0) {
         cl_plan_add(plan, CL_WIRE_LAYERS, &zero);
         plan->head.root_fd = CL_WIRE_NO_FD;
     } else {
@@ -75,7 +66,7 @@ static int wish(struct cl_plan *plan, int i, const char **ret_name)
         plan->head.join_ns = CLONE_NEWIPC;
         plan->head.ns_new &= ~(uint64_t)CLONE_NEWIPC;
     }
-    return (size_t)i <= count + 1;
+    return i <= 1;
 }
 
 static void test_undoable_plans(void **state)

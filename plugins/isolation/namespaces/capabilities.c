@@ -64,7 +64,17 @@ static int find(struct cloister_sv text)
     return -1;
 }
 
-static int read_set(struct ns_compile *c, const cloister_value *object, const char *key, uint64_t *ret)
+/* Where five sets of a plan are. */
+struct sets {
+    uint64_t *bounding;
+    uint64_t *permitted;
+    uint64_t *effective;
+    uint64_t *inheritable;
+    uint64_t *ambient;
+};
+
+static int read_set(struct ns_compile *c, const cloister_value *object, const char *base, const char *key,
+                    uint64_t *ret)
 {
     cloister_value *list = ns_get(&c->r, object, key), *entry;
     struct cloister_sv text;
@@ -76,7 +86,7 @@ static int read_set(struct ns_compile *c, const cloister_value *object, const ch
         c->r.value->string(entry, &text);
         number = find(text);
         if (number < 0) {
-            snprintf(path, sizeof(path), "process.capabilities.%s[%llu]", key, (unsigned long long)i);
+            snprintf(path, sizeof(path), "%s.%s[%llu]", base, key, (unsigned long long)i);
             return ns_refuse_at(&c->r, CLOISTER_INVALID, path, "'%.*s' is no capability",
                                 (int)(text.size < 40 ? text.size : 40), text.data);
         }
@@ -107,41 +117,56 @@ static int warn(struct ns_compile *c, const char *path, uint64_t set, const char
 }
 
 /* What this machine cannot give goes from every set, with one warning for all of them. */
-static int bound(struct ns_compile *c)
+static int bound(struct ns_compile *c, const struct sets *sets, const char *base)
 {
-    struct cl_wire_plan *plan = &c->plan.head;
-    uint64_t *const sets[] = {&plan->cap_bounding, &plan->cap_permitted, &plan->cap_effective, &plan->cap_inheritable,
-                              &plan->cap_ambient};
+    uint64_t *const all[] = {sets->bounding, sets->permitted, sets->effective, sets->inheritable, sets->ambient};
     uint64_t lost = 0;
 
-    for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++) {
-        lost |= *sets[i] & ~c->machine->bounding;
-        *sets[i] &= c->machine->bounding;
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        lost |= *all[i] & ~c->machine->bounding;
+        *all[i] &= c->machine->bounding;
     }
-    return warn(c, "process.capabilities", lost, "cannot be given: not in this machine's bounding set");
+    return warn(c, base, lost, "cannot be given: not in this machine's bounding set");
+}
+
+static int compile(struct ns_compile *c, const cloister_value *object, const struct sets *sets, const char *base)
+{
+    char path[NS_PATH_MAX];
+    uint64_t odd;
+
+    if (read_set(c, object, base, "bounding", sets->bounding) < 0 ||
+        read_set(c, object, base, "permitted", sets->permitted) < 0 ||
+        read_set(c, object, base, "effective", sets->effective) < 0 ||
+        read_set(c, object, base, "inheritable", sets->inheritable) < 0 ||
+        read_set(c, object, base, "ambient", sets->ambient) < 0)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s.%s", base, i ? "ambient" : "effective");
+        if ((i ? *sets->ambient : *sets->effective) & ~*sets->permitted)
+            return ns_refuse(&c->r, CLOISTER_INVALID, path, "holds capabilities that are not permitted");
+    }
+    if (bound(c, sets, base) < 0)
+        return -1;
+    odd = *sets->ambient & ~*sets->inheritable;
+    *sets->ambient &= ~odd;
+    return warn(c, path, odd, "left out: an ambient capability must be inheritable too");
 }
 
 int ns_compile_capabilities(struct ns_compile *c, const cloister_value *process)
 {
-    const cloister_value *object = ns_get(&c->r, process, "capabilities");
     struct cl_wire_plan *plan = &c->plan.head;
-    uint64_t odd;
+    const struct sets sets = {&plan->cap_bounding, &plan->cap_permitted, &plan->cap_effective, &plan->cap_inheritable,
+                              &plan->cap_ambient};
 
-    if (read_set(c, object, "bounding", &plan->cap_bounding) < 0 ||
-        read_set(c, object, "permitted", &plan->cap_permitted) < 0 ||
-        read_set(c, object, "effective", &plan->cap_effective) < 0 ||
-        read_set(c, object, "inheritable", &plan->cap_inheritable) < 0 ||
-        read_set(c, object, "ambient", &plan->cap_ambient) < 0)
-        return -1;
-    if (plan->cap_effective & ~plan->cap_permitted)
-        return ns_refuse(&c->r, CLOISTER_INVALID, "process.capabilities.effective",
-                         "holds capabilities that are not permitted");
-    if (plan->cap_ambient & ~plan->cap_permitted)
-        return ns_refuse(&c->r, CLOISTER_INVALID, "process.capabilities.ambient",
-                         "holds capabilities that are not permitted");
-    if (bound(c) < 0)
-        return -1;
-    odd = plan->cap_ambient & ~plan->cap_inheritable;
-    plan->cap_ambient &= ~odd;
-    return warn(c, "process.capabilities.ambient", odd, "left out: an ambient capability must be inheritable too");
+    return compile(c, ns_get(&c->r, process, "capabilities"), &sets, "process.capabilities");
+}
+
+int ns_compile_nonroot_capabilities(struct ns_compile *c, const cloister_value *object, const char *base)
+{
+    struct cl_wire_plan *plan = &c->plan.head;
+    const struct sets sets = {&plan->nonroot_cap_bounding, &plan->nonroot_cap_permitted, &plan->nonroot_cap_effective,
+                              &plan->nonroot_cap_inheritable, &plan->nonroot_cap_ambient};
+
+    plan->flags |= CL_WIRE_PLAN_NONROOT_CAPS;
+    return compile(c, object, &sets, base);
 }

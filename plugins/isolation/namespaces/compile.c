@@ -237,6 +237,8 @@ static int compile_process(struct ns_compile *c, const struct cloister_process_a
         rc = ns_compile_program(c, process, args);
     if (rc == 0)
         rc = ns_compile_capabilities(c, process);
+    if (rc == 0)
+        rc = ns_compile_resolve(c, process, args);
     c->r.value->free(process);
     return rc;
 }

@@ -145,6 +145,9 @@ int ns_compile_personality(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_program(struct ns_compile *c, const cloister_value *process, const struct cloister_process_args *args);
 int ns_compile_priority(struct ns_compile *c, const cloister_value *process);
 int ns_compile_capabilities(struct ns_compile *c, const cloister_value *process);
+int ns_compile_nonroot_capabilities(struct ns_compile *c, const cloister_value *object, const char *base);
+/* Who it runs as, if that is to be found out inside; search path and niceness too. `process` has passed the others. */
+int ns_compile_resolve(struct ns_compile *c, const cloister_value *process, const struct cloister_process_args *args);
 
 /* Shared by mounts and cgroup mounts: an item of MOUNTS with its target added. Error sticky in the plan. */
 struct cl_wire_mount ns_mount_model(uint32_t kind);

@@ -122,8 +122,11 @@ static void executed(void *ctx, struct cl_packet *answer, int os_errno)
     if (answer == NULL || answer->u.answer.os_errno != 0) {
         ns_keeper_error(exec->base.instance, &exec->base.err, answer, os_errno);
     } else {
-        result.uid = exec->compile.plan.head.uid;
-        result.gid = exec->compile.plan.head.gid;
+        bool resolved = (exec->compile.plan.head.flags & CL_WIRE_PLAN_RESOLVE) != 0;
+
+        result.uid = resolved ? answer->u.answer.uid : exec->compile.plan.head.uid;
+        result.gid = resolved ? answer->u.answer.gid : exec->compile.plan.head.gid;
+        result.home = resolved ? ns_view(answer->u.answer.home) : ns_view("");
         result.pid = ns_answer_pid(answer);
     }
     ns_deadline_end(&exec->deadline, &exec->base);

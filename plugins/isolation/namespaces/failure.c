@@ -47,6 +47,8 @@ static const struct {
     {"pivot", "change the root", CLOISTER_MOUNT_FAILED},
     {"root-flags", "set the root's mount flags", CLOISTER_MOUNT_FAILED},
     {"nice", "set niceness", 0},
+    {"resolve", "find out who the user is", CLOISTER_INVALID},
+    {"home", "make working directory", CLOISTER_BAD_CWD},
     {"session", "start a session", 0},
     {"bounding", "drop capabilities from the bounding set", 0},
     {"groups", "set groups", 0},
@@ -125,6 +127,10 @@ static void step_failed(const struct cloister_log_api *log, struct cloister_erro
             code = steps[i].code;
         }
     }
+    if (strcmp(answer->step, "resolve") == 0 && answer->os_errno == ENOENT)
+        code = CLOISTER_USER_UNKNOWN;
+    if (strcmp(answer->step, "resolve") == 0 && answer->os_errno == ESRCH)
+        code = CLOISTER_GROUP_UNKNOWN;
     if (code == 0 || answer->os_errno == ECANCELED)
         code = code_of(answer->os_errno);
     if (answer->detail[0]) {

@@ -52,6 +52,8 @@ int ns_get_i64(const struct ns_reader *r, const cloister_value *object, const ch
  */
 int ns_check_spec(const struct ns_reader *r, const cloister_value *spec);
 int ns_check_process(const struct ns_reader *r, const cloister_value *process);
+/* A capabilities object that stands elsewhere than in a process. */
+int ns_check_capabilities(const struct ns_reader *r, const cloister_value *capabilities, const char *base);
 /* linux.resources that stands alone. */
 int ns_check_resources(const struct ns_reader *r, const cloister_value *resources, const char *base);
 

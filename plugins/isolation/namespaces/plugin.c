@@ -251,8 +251,8 @@ static const struct cloister_plugin plugin = {
     .summary = "containers made of kernel namespaces and cgroups",
     .provides = CLOISTER_ISO_STDIO_DIRECT | CLOISTER_ISO_REAL_PIDS | CLOISTER_ISO_PAUSE_INIT |
                 CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST | CLOISTER_ISO_TAPE |
-                CLOISTER_ISO_ADOPT | CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN | CLOISTER_ISO_PEAK_RESET |
-                CLOISTER_ISO_MACHINE_STATS,
+                CLOISTER_ISO_ADOPT | CLOISTER_ISO_RESOLVE | CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN |
+                CLOISTER_ISO_PEAK_RESET | CLOISTER_ISO_MACHINE_STATS,
     .options = options,
     .option_count = OPTION_COUNT,
     .vtable = &vtable,

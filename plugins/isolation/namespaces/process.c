@@ -163,7 +163,10 @@ int ns_compile_program(struct ns_compile *c, const cloister_value *process, cons
 {
     struct cloister_sv cwd = ns_get_string(&c->r, process, "cwd");
 
-    if (ns_check_inner_path(&c->r, cwd, "process.cwd") < 0)
+    /* The home, once it is known whose. */
+    bool later = args->resolve && (args->resolve->flags & CLOISTER_RESOLVE_CWD) && cwd.size == 0;
+
+    if (!later && ns_check_inner_path(&c->r, cwd, "process.cwd") < 0)
         return -1;
     c->plan.head.cwd = cl_plan_string(&c->plan, cwd.data, cwd.size);
     if (arguments(c, process) < 0 || environment(c, args) < 0 || user(c, process) < 0)

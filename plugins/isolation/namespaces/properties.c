@@ -260,7 +260,7 @@ static const struct ns_prop user_members[] = {
     PROP_REFUSED("username", PROP_STRING, "it is an account of Windows"),
     PROP_END,
 };
-static const struct ns_prop capability_members[] = {
+const struct ns_prop ns_capability_members[] = {
     {"bounding", PROP_ARRAY, 0, &text_element},    {"effective", PROP_ARRAY, 0, &text_element},
     {"inheritable", PROP_ARRAY, 0, &text_element}, {"permitted", PROP_ARRAY, 0, &text_element},
     {"ambient", PROP_ARRAY, 0, &text_element},     PROP_END,
@@ -293,7 +293,7 @@ const struct ns_prop ns_process_members[] = {
     {"args", PROP_ARRAY, 0, &text_element},
     {"env", PROP_ARRAY, PROP_EMPTY, &text_element, "the environment travels apart: `env` of the call"},
     {"cwd", PROP_STRING, PROP_REQUIRED, NULL},
-    {"capabilities", PROP_OBJECT, 0, capability_members},
+    {"capabilities", PROP_OBJECT, 0, ns_capability_members},
     {"rlimits", PROP_ARRAY, 0, &rlimit_element},
     {"noNewPrivileges", PROP_BOOL, 0, NULL},
     {"apparmorProfile", PROP_STRING, PROP_EMPTY, NULL, "labels of security modules are not set"},

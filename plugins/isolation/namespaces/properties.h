@@ -23,7 +23,8 @@ struct ns_prop {
 
 extern const struct ns_prop ns_spec_members[];
 extern const struct ns_prop ns_process_members[];
-extern const struct ns_prop ns_resources_members[]; /* of linux.resources */
+extern const struct ns_prop ns_resources_members[];  /* of linux.resources */
+extern const struct ns_prop ns_capability_members[]; /* of process.capabilities */
 
 /*
  * What becomes of a property that is named as the spec's text does: "linux.devices[].path", "linux.sysctl.*". NULL: it

@@ -139,6 +139,13 @@ int ns_check_resources(const struct ns_reader *r, const cloister_value *resource
     return check_object(r, resources, ns_resources_members, base);
 }
 
+int ns_check_capabilities(const struct ns_reader *r, const cloister_value *capabilities, const char *base)
+{
+    if (r->value->type(capabilities) != CLOISTER_VALUE_OBJECT)
+        return ns_refuse(r, CLOISTER_INVALID, base, "must be an object");
+    return check_object(r, capabilities, ns_capability_members, base);
+}
+
 int ns_check_process(const struct ns_reader *r, const cloister_value *process)
 {
     if (r->value->type(process) != CLOISTER_VALUE_OBJECT)
