@@ -68,6 +68,8 @@ static void on_done(const struct cloister_host *host, cloister_op op, const stru
             bed_result(result);
         if (result->inventory && inventory_to)
             copy_inventory(result->inventory, inventory_to);
+        snprintf(out->data, sizeof(out->data), "%.*s", (int)result->data.size,
+                 result->data.data ? result->data.data : "");
         snprintf(out->json, sizeof(out->json), "%.*s", (int)result->json.size,
                  result->json.data ? result->json.data : "");
     }
@@ -197,6 +199,7 @@ void bed_open(const char *keeper)
                              .zygote = zygote,
                              .instance = "test",
                              .run_dir = bed.run,
+                             .helpers_beside = BED_TAR,
                              .boot_id = "x",
                              .cookie = bed.cookie,
                              .iso = &iso_api};

@@ -30,6 +30,7 @@ struct bed_outcome {
     struct cloister_error err;
     struct cloister_result result;
     char json[8192];
+    char data[256];
     char sentence[1024];
 };
 

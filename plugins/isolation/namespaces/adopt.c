@@ -401,6 +401,8 @@ static int set_container(struct ns_sandbox *sandbox, const struct cloister_iso_a
     if (sandbox->has_container) {
         sandbox->incarnation = container->incarnation;
         sandbox->init = container->init;
+        if (container->rootfs.size > 0)
+            sandbox->rootfs = ns_dup(container->rootfs);
         sandbox->no_new_privs = container->no_new_privs != 0;
     }
     return 0;

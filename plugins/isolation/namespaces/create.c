@@ -244,6 +244,8 @@ static int set_container(struct ns_sandbox *sandbox, const struct cloister_iso_c
 
     sandbox->cid = ns_dup(cid);
     sandbox->has_container = args->container != NULL;
+    if (args->container && args->container->rootfs_kind == CLOISTER_ROOTFS_DIRECTORY)
+        sandbox->rootfs = ns_dup(args->container->rootfs);
     sandbox->incarnation = args->incarnation;
     sandbox->init = args->init;
     return sandbox->cid ? 0 : -1;

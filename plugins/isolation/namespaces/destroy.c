@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "ending.h"
+#include "transfer.h"
 
 static void cancel(struct ns_op *op)
 {
@@ -76,6 +77,7 @@ static void start(struct ns_ending *ending, struct ns_sandbox *sandbox)
 
     if (sandbox) {
         ending->sandbox = ns_sandbox_ref(sandbox);
+        ns_transfers_stop(sandbox->instance, sandbox, CLOISTER_LOST, "the sandbox is being destroyed");
         force = sandbox->state != NS_UP || !ask_keeper(sandbox);
         ns_sandbox_end_frozen(sandbox);
         sandbox->state = NS_ENDING;

@@ -19,6 +19,7 @@
 #define NS_MS 1000000ull
 
 struct ns_sandbox;
+struct ns_transfer;
 struct ns_instance;
 struct ns_peak;
 
@@ -48,6 +49,8 @@ struct ns_instance {
     cloister_queue *queue;
     struct ns_sandbox *sandboxes;
     struct ns_op *ops;
+    struct ns_transfer *transfers; /* under way, also those that have been answered */
+    bool told_landlock;
     char *blob;            /* of the last plan() */
     struct ns_peak *peaks; /* stats.c */
     struct cloister_feature *features;
@@ -93,6 +96,9 @@ void ns_attach(void *instance, const struct cloister_iso_attach_args *args, cloi
 void ns_attach_policy(void *instance, const struct cloister_iso_attach_policy_args *args, cloister_op op);
 void ns_stdin(void *instance, const struct cloister_iso_stdin_args *args, cloister_op op);
 void ns_stdin_close(void *instance, const struct cloister_iso_stdin_args *args, cloister_op op);
+void ns_files_in(void *instance, const struct cloister_iso_files_in_args *args, cloister_op op);
+void ns_files_out(void *instance, const struct cloister_iso_files_out_args *args, cloister_op op);
+void ns_file_read(void *instance, const struct cloister_iso_read_file_args *args, cloister_op op);
 void ns_adopt(void *instance, const struct cloister_iso_adopt_args *args, cloister_op op);
 void ns_freeze(void *instance, const struct cloister_iso_freeze_args *args, cloister_op op);
 void ns_thaw(void *instance, const struct cloister_iso_freeze_args *args, cloister_op op);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "conn.h"
-#include "sandbox.h"
+#include "transfer.h"
 
 #define WORKERS 4u
 
@@ -207,6 +207,7 @@ static void detach(void *ctx)
 {
     struct ns_instance *instance = ctx;
 
+    ns_transfers_stop(instance, NULL, CLOISTER_CANCELLED, "the daemon ends");
     while (instance->sandboxes) {
         ns_tapes_leave(instance->sandboxes);
         ns_sandbox_drop(instance->sandboxes);
@@ -237,6 +238,9 @@ static const struct cloister_isolation vtable = {
     .update = ns_update,
     .stats = ns_stats,
     .procs = ns_procs,
+    .files_in = ns_files_in,
+    .files_out = ns_files_out,
+    .read_file = ns_file_read,
     .cancel = cancel,
     .detach = detach,
     .hold = ns_hold,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sandbox.c - the table of sandboxes, their keepers' life and last words. */
-#include "sandbox.h"
+#include "transfer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -54,6 +54,7 @@ void ns_sandbox_unref(struct ns_sandbox *sandbox)
     ns_filter_unref(sandbox->filter);
     free(sandbox->name);
     free(sandbox->cid);
+    free(sandbox->rootfs);
     free(sandbox->warnings);
     free(sandbox->missing);
     free(sandbox->no_exec);
@@ -98,6 +99,7 @@ void ns_sandbox_drop(struct ns_sandbox *sandbox)
     *at = sandbox->next;
     ns_peaks_forget(sandbox->instance, sandbox->intent.group);
     ns_tapes_over(sandbox, 0);
+    ns_transfers_stop(sandbox->instance, sandbox, CLOISTER_LOST, "the sandbox has gone");
     ns_sandbox_leave_keeper(sandbox);
     ns_sandbox_unref(sandbox);
 }

@@ -46,6 +46,7 @@ struct ns_sandbox {
     bool down;      /* nothing of it lives any more */
     bool outer_pid; /* without a pid namespace of its own: init's death does not end the rest */
     char *cid;
+    char *rootfs; /* the host's directory that its root is made of; NULL = it is not made of one */
     uint32_t incarnation;
     cloister_process init;
     bool no_new_privs;
