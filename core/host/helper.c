@@ -88,3 +88,10 @@ int32_t cl_host_helper_spawn(const struct cloister_host *host, const struct cloi
     }
     return result < 0 ? -1 : 0;
 }
+
+int32_t cl_host_helper_check(const struct cloister_host *host, struct cloister_sv program, struct cloister_error *err)
+{
+    CL_FREE char *path = find(cl_host_of(host), program, err), *real = NULL;
+    CL_CLOSE int fd = -1;
+    return path && cl_executable_open(path, &fd, &real, err) == 0 ? 0 : -1;
+}

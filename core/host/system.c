@@ -136,4 +136,5 @@ static void ask_shutdown(const struct cloister_host *host, uint32_t scope, int32
 
 const struct cloister_system_api cl_host_system = {SLOTS};
 const struct cloister_system_api cl_host_system_isolation = {
-    SLOTS, .zygote_fork = zygote_fork, .helper_spawn = cl_host_helper_spawn, .state_path = state_path};
+    SLOTS, .zygote_fork = zygote_fork, .helper_spawn = cl_host_helper_spawn, .helper_check = cl_host_helper_check,
+    .state_path = state_path};

@@ -15,6 +15,7 @@ extern const struct cloister_system_api cl_host_system_isolation; /* the same, a
 /* helper.c, for the table of isolation plugins. */
 int32_t cl_host_helper_spawn(const struct cloister_host *host, const struct cloister_helper_args *args,
                              struct cloister_error *err);
+int32_t cl_host_helper_check(const struct cloister_host *host, struct cloister_sv program, struct cloister_error *err);
 
 /* The very link that holds the host, which a log line should name; cl_instance_of gives the outermost of its chain. */
 static inline struct cl_instance *cl_host_link(const struct cloister_host *host)

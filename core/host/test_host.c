@@ -278,9 +278,18 @@ static void test_helper_spawn(void **state)
                                             .program = cases[i].program, .argv = argv, .argv_count = 1};
         CL_CHECK_INT(cases[i].name, instance.host.system->helper_spawn(&instance.host, &args, &err), -1);
         CL_CHECK_INT(cases[i].name, err.code, cases[i].code);
+        if (cases[i].flags)
+            continue;
+        /* What would be started, but for a zygote, may be. */
+        uint32_t wanted = cases[i].code == CLOISTER_LIMIT ? 0 : cases[i].code;
+        err = (struct cloister_error)CLOISTER_ERROR_INIT;
+        CL_CHECK_INT(cases[i].name, instance.host.system->helper_check(&instance.host, cases[i].program, &err),
+                     wanted ? -1 : 0);
+        CL_CHECK_INT(cases[i].name, err.code, wanted);
     }
     fill(&instance, CLOISTER_KIND_PERSONALITY);
     assert_null(instance.host.system->helper_spawn);
+    assert_null(instance.host.system->helper_check);
     assert_null(instance.host.system->state_path);
 }
 

@@ -95,6 +95,9 @@ struct cloister_system_api {
      * 0 or -1 with err. Since 0.3. */
     int32_t (*state_path)(const struct cloister_host *host, const char *leaf, char *ret, uint64_t size,
                           struct cloister_error *err);
+    /* Whether helper_spawn would start that program now: 0, or -1 with err (DENIED, NO_EXECUTABLE, INVALID). For a
+     * caller that has much to do before it, and for one that has somebody else run it. Since 0.3. */
+    int32_t (*helper_check)(const struct cloister_host *host, struct cloister_sv program, struct cloister_error *err);
     /* Later issues; NULL until then. */
     int32_t (*secret)(const struct cloister_host *host, struct cloister_sv name, struct cloister_sv *ret);
     int32_t (*sink_open)(const struct cloister_host *host, const struct cloister_sink_args *args, uint64_t *ret);
