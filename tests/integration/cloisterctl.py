@@ -67,6 +67,19 @@ def environment_of_the_container(ctl):
     same(ctl("rm", "-f", "env"), (0, "", ""))
 
 
+def users_with_names(ctl):
+    """Known to the container, not to us; exec runs as the container's own user."""
+    code, out, err = ctl.run("-u", "nobody", "--", "sh", "-c", "id -u; id -g; echo $HOME $USER")
+    same((code, out, err), (0, "65534\n65534\n/ nobody\n", ""))
+    code, out, err = ctl.run("--json", "-u", "ghost", "--", "true")
+    same((code, out, json.loads(err)["error"]["code"]), (125, "", "user_unknown"))
+    code, _, err = ctl.run("-d", "--name", "owned", "-u", "user:daemon", *SLEEP)
+    same((code, err), (0, ""))
+    for words, ids in (((), "1000 1\n"), (("-u", "nobody"), "65534 65534\n"), (("-u", "0"), "0 0\n")):
+        same(ctl("exec", *words, "owned", "--", "sh", "-c", "echo $(id -u) $(id -g)"), (0, ids, ""))
+    same(ctl("rm", "-f", "owned"), (0, "", ""))
+
+
 def ended_ones_for_programs(ctl):
     """kill and rm name what they did, in both places of --json, and tell of what they could not do."""
     for kill in ctl.both("kill", "one", "none", "two"):
@@ -171,7 +184,7 @@ def options_before_the_command(ctl):
     same(ctl("help", "run")[1], ctl("run", "-h")[1])
 
 
-TESTS = [environment_of_the_container, ended_ones_for_programs, started_ones_for_programs, running_one_is_not_removed, short_flags, sentences_of_the_backend,
+TESTS = [environment_of_the_container, users_with_names, ended_ones_for_programs, started_ones_for_programs, running_one_is_not_removed, short_flags, sentences_of_the_backend,
          options_before_the_command]
 
 
