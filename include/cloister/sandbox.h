@@ -304,7 +304,7 @@ struct cloister_container_create_args {
 
 #define CLOISTER_DELETE_FORCE (1u << 0) /* a running one is killed first; else INVALID_STATE */
 
-/* Removes a container that create_container made. Idempotent: one that is not there is a success. Since 0.3. */
+/* Removes a container, the first one like any other. Idempotent: one that is not there is a success. Since 0.3. */
 struct cloister_container_delete_args {
     uint32_t struct_size;
     uint32_t flags; /* CLOISTER_DELETE_* */
