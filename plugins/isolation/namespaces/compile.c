@@ -149,10 +149,10 @@ static int compile_joins(struct ns_compile *c)
 static int compile_watched(struct ns_compile *c)
 {
     struct cl_wire_plan *plan = &c->plan.head;
-    uint32_t memory = ns_hierarchy_find(&c->machine->hierarchies, "memory");
+    uint32_t memory = ns_hierarchy_of(&c->machine->hierarchies, "memory");
 
     if (memory != NS_NO_HIERARCHY) {
-        plan->oom_kind = CL_WIRE_OOM_V1;
+        plan->oom_kind = c->machine->hierarchies.list[memory].v2 ? CL_WIRE_OOM_V2 : CL_WIRE_OOM_V1;
         plan->oom_fd = ns_need_hierarchy(c, NS_NEED_OOM, memory);
         if (plan->oom_fd == CL_WIRE_NO_FD)
             return -1;

@@ -26,6 +26,11 @@ static const struct {
     {"cpu", "cpu.cfs_quota_us"},
     {"cpuset", "cpuset.cpus"},
     {"pids", "pids.max"},
+    {"memory", "memory.max"},
+    {"memory", "memory.swap.max"},
+    {"memory", "memory.low"},
+    {"cpu", "cpu.weight"},
+    {"cpu", "cpu.max"},
 };
 
 static const struct {
@@ -72,7 +77,7 @@ static cloister_value *limit_object(const struct cloister_value_api *v, const st
     cloister_value *object = v->new_object();
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
-        uint32_t h = ns_hierarchy_find(cgroups->hierarchies, limits[i].controller);
+        uint32_t h = ns_hierarchy_of(cgroups->hierarchies, limits[i].controller);
         NS_FREE char *path = h == NS_NO_HIERARCHY ? NULL : ns_group_path(cgroups, h, group, limits[i].file);
         NS_FREE char *text = NULL;
 

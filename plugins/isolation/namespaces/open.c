@@ -127,6 +127,8 @@ int ns_open_need(const struct ns_compile *c, uint32_t i, const struct ns_cgroups
     case NS_NEED_MEMBERS:
         return ns_group_open_procs(cgroups, &c->r, need->hierarchy, group, O_RDONLY);
     default: /* NS_NEED_OOM */
-        return ns_group_open(cgroups, &c->r, need->hierarchy, group, "memory.oom_control", O_RDONLY);
+        return ns_group_open(cgroups, &c->r, need->hierarchy, group,
+                             cgroups->hierarchies->list[need->hierarchy].v2 ? "memory.events" : "memory.oom_control",
+                             O_RDONLY);
     }
 }
