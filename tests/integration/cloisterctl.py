@@ -69,9 +69,9 @@ def environment_of_the_container(ctl):
 
 def users_with_names(ctl):
     """Known to the container, not to us; exec runs as the container's own user."""
-    code, out, err = ctl.run("-u", "nobody", "--", "sh", "-c", "id -u; id -g; echo $HOME $USER")
+    code, out, err = ctl.run("--rm", "-u", "nobody", "--", "sh", "-c", "id -u; id -g; echo $HOME $USER")
     same((code, out, err), (0, "65534\n65534\n/ nobody\n", ""))
-    code, out, err = ctl.run("--json", "-u", "ghost", "--", "true")
+    code, out, err = ctl.run("--rm", "--json", "-u", "ghost", "--", "true")
     same((code, out, json.loads(err)["error"]["code"]), (125, "", "user_unknown"))
     code, _, err = ctl.run("-d", "--name", "owned", "-u", "user:daemon", *SLEEP)
     same((code, err), (0, ""))
