@@ -318,6 +318,25 @@ static void run_true(struct bed_sandbox *s, pid_t keeper)
     assert_int_equal(out.result.uid, 3);
 }
 
+/* Nothing of it is said to the keeper, which would not understand. */
+static void refuse_terminal(struct bed_sandbox *s)
+{
+    static const struct cloister_stdio pty[3] = {
+        {.kind = CLOISTER_STDIO_PTY}, {.kind = CLOISTER_STDIO_PTY}, {.kind = CLOISTER_STDIO_PTY}};
+    struct cloister_resize_args resize = {CLOISTER_INIT(struct cloister_resize_args), .rows = 1, .columns = 1,
+                                          .process = INIT};
+    struct cloister_iso_resize_args args = {CLOISTER_INIT(struct cloister_iso_resize_args), .sandbox = s->which,
+                                            .resize = &resize};
+    struct bed_outcome out;
+
+    bed_exec_with(s, 5003, "/bin/true", pty, "", "", &out);
+    assert_int_equal(out.err.code, CLOISTER_UNSUPPORTED);
+    assert_non_null(strstr(out.sentence, "of an earlier daemon, does not know terminals"));
+    bed.iso->resize(bed.instance, &args, bed_op(&out));
+    bed_wait(&out);
+    assert_int_equal(out.err.code, CLOISTER_UNSUPPORTED);
+}
+
 static void leave(struct bed_sandbox *s, pid_t pid, cloister_process running)
 {
     int status;
@@ -353,6 +372,7 @@ static void test_version_2(void **state)
     assert_int_equal(out.err.code, CLOISTER_UNSUPPORTED);
     bed_exec_with(s, 5001, "/bin/true", stdio, "", "", &out);
     assert_int_equal(out.err.code, CLOISTER_UNSUPPORTED);
+    refuse_terminal(s);
     run_true(s, pid);
     leave(s, pid, RUNNING);
 }
@@ -370,6 +390,7 @@ static void test_version_3(void **state)
     assert_int_equal(find(&inventory, RUNNING)->state, CLOISTER_PROCESS_DRAINED);
     assert_int_equal(find(&inventory, RUNNING)->output_count, 1);
     assert_int_equal(find(&inventory, LATER)->state, CLOISTER_PROCESS_RUNNING);
+    refuse_terminal(s);
     run_true(s, pid);
     leave(s, pid, LATER);
 }

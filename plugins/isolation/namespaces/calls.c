@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* calls.c - operations that are one message to the keeper and its answer: start, kill, signal, release. */
+/* calls.c - operations that are one message to the keeper and its answer: start, resize, kill, signal, release. */
+#include <errno.h>
 #include <signal.h>
 
 #include "call.h"
@@ -20,7 +21,8 @@ void ns_container_start(void *ctx, const struct cloister_iso_start_args *args, c
     struct ns_stdio stdio;
     struct ns_call *call;
     uint32_t count = 0;
-    int fds[3];
+    int fds[NS_STDIO_ROOM];
+    const char *unknown;
 
     if (ns_stdio_take(&r, start->stdio, start->stdio_count, start->stdio_size, &stdio) < 0) {
         ns_fail_now(instance, number, &err);
@@ -32,10 +34,11 @@ void ns_container_start(void *ctx, const struct cloister_iso_start_args *args, c
         ns_call_end(call);
         return;
     }
-    if (call == NULL || (ns_stdio_has_pipe(&stdio) && !ns_conn_knows(&call->sandbox->conn, CL_WIRE_TAPE))) {
+    unknown = call ? ns_stdio_too_new(&stdio, call->sandbox->conn.version) : NULL;
+    if (call == NULL || unknown) {
         ns_stdio_clear(&stdio);
         if (call) {
-            ns_call_too_old(call, "pipes");
+            ns_call_too_old(call, unknown);
             ns_call_end(call);
         }
         return;
@@ -52,6 +55,42 @@ void ns_container_start(void *ctx, const struct cloister_iso_start_args *args, c
     ns_halt_before(instance, NS_STEP_start_send);
     ns_call_send(call, &message, fds, count);
     ns_halt_after(instance, NS_STEP_start_send);
+}
+
+static bool no_terminal(struct ns_call *call, int os_errno)
+{
+    const struct cloister_log_api *log = call->base.instance->host->log;
+    struct cloister_error *err = &call->base.err;
+
+    if (os_errno == ENOTTY)
+        log->error_set(err, CLOISTER_NOT_TTY, 0, "terminal", "resize", "the process has no terminal");
+    else if (os_errno == ESRCH)
+        log->error_set(err, CLOISTER_INVALID_STATE, 0, "process", "resize", "the process has exited");
+    else if (os_errno == ENOENT)
+        log->error_set(err, CLOISTER_NO_ENTITY, 0, "process", "find", "no such process");
+    return err->code != 0;
+}
+
+void ns_resize(void *ctx, const struct cloister_iso_resize_args *args, cloister_op number)
+{
+    struct ns_instance *instance = ctx;
+    const struct cloister_resize_args *resize = args->resize;
+    struct ns_call *call = ns_call_new(instance, &args->sandbox, resize->container, args, number);
+    struct cl_wire_resize message;
+
+    if (call == NULL)
+        return;
+    if (!ns_conn_knows(&call->sandbox->conn, CL_WIRE_RESIZE)) {
+        ns_call_too_old(call, "terminals");
+        ns_call_end(call);
+        return;
+    }
+    cl_wire_init(&message, CL_WIRE_RESIZE, 0);
+    message.pseq = resize->process;
+    message.rows = resize->rows;
+    message.columns = resize->columns;
+    call->refused = no_terminal;
+    ns_call_send(call, &message, NULL, 0);
 }
 
 static bool signal_ok(struct ns_instance *instance, uint32_t number, cloister_op op)

@@ -100,6 +100,8 @@ struct ns_compile {
     uint64_t uid_mapped; /* size of the widest mapping, for describe */
     bool own_devices;    /* the spec mounts a file system on /dev: the default nodes go there */
     bool no_new_privs;   /* of init: holds for every exec into the container too */
+    uint32_t rows;       /* of its terminal; 0 = not said */
+    uint32_t columns;
 };
 
 void ns_compile_init(struct ns_compile *c, const struct ns_reader *r, const struct ns_machine *machine,

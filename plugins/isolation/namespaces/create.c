@@ -291,7 +291,7 @@ void ns_sandbox_create(void *ctx, const struct cloister_iso_create_args *args, c
     struct ns_stdio stdio;
 
     ns_stdio_init(&stdio);
-    if (process && ns_stdio_take(&r, process->stdio, process->stdio_count, process->stdio_size, &stdio) < 0 && create) {
+    if (process && ns_stdio_take_process(&r, process, &stdio) < 0 && create) {
         free(create);
         ns_fail_now(instance, number, &err);
         return;
@@ -301,10 +301,8 @@ void ns_sandbox_create(void *ctx, const struct cloister_iso_create_args *args, c
         ns_fail_memory(instance, number);
         return;
     }
-    if (args->container && args->container->start == CLOISTER_START_BLOCKED) {
-        ns_stdio_clear(&stdio); /* the set given at the start counts */
-        ns_stdio_init(&stdio);
-    }
+    if (args->container && args->container->start == CLOISTER_START_BLOCKED)
+        ns_stdio_reset(&stdio); /* the set given at the start counts */
     create->base.instance = instance;
     create->args = args;
     create->stdio = stdio;

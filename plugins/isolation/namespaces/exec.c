@@ -65,7 +65,7 @@ static int open_needs(struct exec *exec)
     const struct ns_compile *c = &exec->compile;
     struct ns_cgroups cgroups = ns_sandbox_cgroups(exec->sandbox);
 
-    exec->fds = calloc(c->need_count + 3u, sizeof(int));
+    exec->fds = calloc(c->need_count + NS_STDIO_ROOM, sizeof(int));
     if (exec->fds == NULL)
         return ns_no_memory(&c->r);
     while (exec->fd_count < c->need_count) {
@@ -83,8 +83,11 @@ static int seal(struct exec *exec)
     const char *where = "";
     int rc;
 
+    if (ns_stdio_fits(&exec->compile.r, &exec->stdio, &exec->compile.plan.head) < 0)
+        return -1;
     ns_stdio_move(&exec->stdio, exec->fds, &exec->fd_count, exec->compile.plan.head.uid, exec->message.stdio,
                   &exec->message.memo);
+    ns_memo_size(&exec->message.memo, &exec->compile);
     rc = cl_plan_seal_at(&exec->compile.plan, exec->fd_count, exec->version, &exec->plan_fd, &where);
     if (rc == 0)
         return 0;
@@ -183,6 +186,7 @@ static bool can_run(struct ns_sandbox *sandbox, struct cloister_sv cid, const st
                     struct cloister_error *err)
 {
     const struct cloister_log_api *log = sandbox->instance->host->log;
+    const char *unknown;
 
     if (sandbox->down) {
         log->error_set(err, CLOISTER_INVALID_STATE, 0, sandbox->cid, "state", "container '%s' is stopped",
@@ -197,10 +201,10 @@ static bool can_run(struct ns_sandbox *sandbox, struct cloister_sv cid, const st
                        sandbox->cid, sandbox->no_exec);
         return false;
     }
-    if (!ns_stdio_has_pipe(stdio) || ns_conn_knows(&sandbox->conn, CL_WIRE_TAPE))
-        return true;
-    ns_too_old(sandbox->instance, err, "pipes");
-    return false;
+    unknown = ns_stdio_too_new(stdio, sandbox->conn.version);
+    if (unknown)
+        ns_too_old(sandbox->instance, err, unknown);
+    return unknown == NULL;
 }
 
 static struct exec *new_exec(struct ns_sandbox *sandbox, const struct cloister_iso_exec_args *args,
@@ -234,7 +238,7 @@ void ns_exec(void *ctx, const struct cloister_iso_exec_args *args, cloister_op n
     struct ns_stdio stdio;
     struct ns_sandbox *sandbox;
     struct exec *exec = NULL;
-    int taken = ns_stdio_take(&r, process->stdio, process->stdio_count, process->stdio_size, &stdio);
+    int taken = ns_stdio_take_process(&r, process, &stdio);
 
     sandbox = taken < 0 ? NULL : ns_sandbox_up(instance, &args->sandbox, args->exec->container, number);
     if (sandbox && can_run(sandbox, args->exec->container, &stdio, &err))

@@ -95,6 +95,7 @@ void ns_release(void *instance, const struct cloister_iso_release_args *args, cl
 void ns_attach(void *instance, const struct cloister_iso_attach_args *args, cloister_op op);
 void ns_attach_policy(void *instance, const struct cloister_iso_attach_policy_args *args, cloister_op op);
 void ns_stdin(void *instance, const struct cloister_iso_stdin_args *args, cloister_op op);
+void ns_resize(void *instance, const struct cloister_iso_resize_args *args, cloister_op op);
 void ns_stdin_close(void *instance, const struct cloister_iso_stdin_args *args, cloister_op op);
 void ns_files_in(void *instance, const struct cloister_iso_files_in_args *args, cloister_op op);
 void ns_files_out(void *instance, const struct cloister_iso_files_out_args *args, cloister_op op);

@@ -231,6 +231,7 @@ static const struct cloister_isolation vtable = {
     .adopt = ns_adopt,
     .stdin = ns_stdin,
     .stdin_close = ns_stdin_close,
+    .resize = ns_resize,
     .attach = ns_attach,
     .attach_policy = ns_attach_policy,
     .freeze = ns_freeze,
@@ -256,7 +257,7 @@ static const struct cloister_plugin plugin = {
     .provides = CLOISTER_ISO_STDIO_DIRECT | CLOISTER_ISO_REAL_PIDS | CLOISTER_ISO_PAUSE_INIT |
                 CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST | CLOISTER_ISO_TAPE |
                 CLOISTER_ISO_ADOPT | CLOISTER_ISO_RESOLVE | CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN |
-                CLOISTER_ISO_PEAK_RESET | CLOISTER_ISO_MACHINE_STATS,
+                CLOISTER_ISO_PEAK_RESET | CLOISTER_ISO_MACHINE_STATS | CLOISTER_ISO_PTY | CLOISTER_ISO_EXTRA_FDS,
     .options = options,
     .option_count = OPTION_COUNT,
     .vtable = &vtable,

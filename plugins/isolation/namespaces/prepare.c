@@ -70,7 +70,7 @@ static int open_needs(struct ns_create *create)
 
     if (create->args->container == NULL)
         return 0;
-    create->fds = calloc(c->need_count + 3u, sizeof(int));
+    create->fds = calloc(c->need_count + NS_STDIO_ROOM, sizeof(int));
     if (create->fds == NULL)
         return ns_no_memory(&c->r);
     while (create->fd_count < c->need_count) {
@@ -125,8 +125,13 @@ static int seal(struct ns_create *create)
 
     if (create->args->container == NULL)
         return 0;
+    /* A blocked init gets its descriptors with its start: its terminal is made now. */
+    if (create->args->container->start != CLOISTER_START_BLOCKED &&
+        ns_stdio_fits(&c->r, &create->stdio, &c->plan.head) < 0)
+        return -1;
     ns_stdio_move(&create->stdio, create->fds, &create->fd_count, c->plan.head.uid, create->message.stdio,
                   &create->message.memo);
+    ns_memo_size(&create->message.memo, c);
     rc = cl_plan_seal(&c->plan, create->fd_count, &create->plan_fd, &where);
     if (rc == 0)
         return 0;

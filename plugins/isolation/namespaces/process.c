@@ -137,6 +137,28 @@ static int limits(struct ns_compile *c, const cloister_value *process)
     return 0;
 }
 
+/* The spec's own word: without a terminal the size is ignored. */
+static int terminal(struct ns_compile *c, const cloister_value *process)
+{
+    const cloister_value *size = ns_get(&c->r, process, "consoleSize");
+    uint64_t rows = 0, columns = 0;
+
+    if (!ns_get_bool(&c->r, process, "terminal", false))
+        return 0;
+    if (c->plan.head.session != CL_WIRE_SESSION_SETSID)
+        return ns_refuse(&c->r, CLOISTER_INVALID, "process.terminal",
+                         "needs a session of its own, which the terminal then controls");
+    if (ns_get_u64(&c->r, size, "height", "process.consoleSize", UINT16_MAX, &rows) < 0 ||
+        ns_get_u64(&c->r, size, "width", "process.consoleSize", UINT16_MAX, &columns) < 0)
+        return -1;
+    if (!cl_wire_window_ok((uint32_t)rows, (uint32_t)columns))
+        return ns_refuse(&c->r, CLOISTER_INVALID, "process.consoleSize", "has a side of 0");
+    c->plan.head.flags |= CL_WIRE_PLAN_TERMINAL;
+    c->rows = (uint32_t)rows;
+    c->columns = (uint32_t)columns;
+    return 0;
+}
+
 static int settings(struct ns_compile *c, const cloister_value *process, const struct cloister_process_args *args)
 {
     struct cl_wire_plan *plan = &c->plan.head;
@@ -156,7 +178,7 @@ static int settings(struct ns_compile *c, const cloister_value *process, const s
     if (args->session > CLOISTER_SESSION_INHERIT)
         return ns_refuse_at(&c->r, CLOISTER_UNSUPPORTED, "session", "kind %u is not supported", args->session);
     plan->session = args->session;
-    return 0;
+    return terminal(c, process);
 }
 
 int ns_compile_program(struct ns_compile *c, const cloister_value *process, const struct cloister_process_args *args)

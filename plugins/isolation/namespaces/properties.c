@@ -287,8 +287,14 @@ static const struct ns_prop scheduler_members[] = {
     {"period", PROP_INTEGER, 0, NULL},
     PROP_END,
 };
+static const struct ns_prop console_size_members[] = {
+    {"height", PROP_INTEGER, PROP_REQUIRED, NULL},
+    {"width", PROP_INTEGER, PROP_REQUIRED, NULL},
+    PROP_END,
+};
 const struct ns_prop ns_process_members[] = {
-    {"terminal", PROP_BOOL, PROP_EMPTY, NULL, "no terminal is made"},
+    {"terminal", PROP_BOOL, 0, NULL},
+    {"consoleSize", PROP_OBJECT, 0, console_size_members},
     {"user", PROP_OBJECT, 0, user_members},
     {"args", PROP_ARRAY, 0, &text_element},
     {"env", PROP_ARRAY, PROP_EMPTY, &text_element, "the environment travels apart: `env` of the call"},

@@ -14,11 +14,24 @@ void ns_stdio_init(struct ns_stdio *stdio)
     }
 }
 
-void ns_stdio_clear(struct ns_stdio *stdio)
+void ns_stdio_reset(struct ns_stdio *stdio)
 {
+    struct ns_stdio empty;
+
+    ns_stdio_init(&empty);
     for (int i = 0; i < 3; i++)
         if (stdio->fd[i] >= 0)
             close(ns_steal_fd(&stdio->fd[i]));
+    empty.extra_count = stdio->extra_count;
+    memcpy(empty.extra, stdio->extra, sizeof(empty.extra));
+    *stdio = empty;
+}
+
+void ns_stdio_clear(struct ns_stdio *stdio)
+{
+    ns_stdio_reset(stdio);
+    while (stdio->extra_count > 0)
+        close(stdio->extra[--stdio->extra_count].fd);
 }
 
 static const struct cloister_stdio *entry(const struct cloister_stdio *list, uint64_t i, uint64_t element_size)
@@ -84,6 +97,25 @@ static int pipe_of(const struct ns_reader *r, const struct cloister_stdio *from,
     return 0;
 }
 
+/* The first entry says how big it is, the second how what is written to it is captured. */
+static int terminal_of(const struct ns_reader *r, const struct cloister_stdio *from, int child, struct ns_stdio *stdio)
+{
+    stdio->kind[child] = CL_WIRE_STDIO_TERMINAL;
+    if (child == 0) {
+        if (!cl_wire_window_ok(from->rows, from->columns))
+            return ns_refuse_at(r, CLOISTER_INVALID, "stdio", "%u rows and %u columns are no size of a terminal",
+                                from->rows, from->columns);
+        stdio->rows = from->rows;
+        stdio->columns = from->columns;
+    }
+    if (child != 1)
+        return 0;
+    if (pipe_of(r, from, child, stdio) < 0)
+        return -1;
+    stdio->kind[child] = CL_WIRE_STDIO_TERMINAL;
+    return 0;
+}
+
 static int take_one(const struct ns_reader *r, const struct cloister_stdio *from, int child, struct ns_stdio *stdio)
 {
     switch (from->kind) {
@@ -99,12 +131,23 @@ static int take_one(const struct ns_reader *r, const struct cloister_stdio *from
         return closed_pipe(r, child, &stdio->fd[child]);
     case CLOISTER_STDIO_PIPE:
         return pipe_of(r, from, child, stdio);
+    case CLOISTER_STDIO_PTY:
+        return terminal_of(r, from, child, stdio);
     case CLOISTER_STDIO_SAME_AS:
         return same_as(r, from->fd, stdio, child);
     default:
         return ns_refuse_at(r, CLOISTER_UNSUPPORTED, "stdio", "kind %u of descriptor %d is not supported", from->kind,
                             child);
     }
+}
+
+static unsigned count_terminals(const struct ns_stdio *stdio)
+{
+    unsigned count = 0;
+
+    for (int i = 0; i < 3; i++)
+        count += stdio->kind[i] == CL_WIRE_STDIO_TERMINAL;
+    return count;
 }
 
 int ns_stdio_take(const struct ns_reader *r, const struct cloister_stdio *list, uint64_t count, uint64_t element_size,
@@ -128,17 +171,90 @@ int ns_stdio_take(const struct ns_reader *r, const struct cloister_stdio *list, 
         rc = ns_refuse_at(r, CLOISTER_UNSUPPORTED, "stdio", "more than three descriptors are not supported");
     for (int i = 0; i < 3 && (uint64_t)i < count && rc == 0; i++)
         rc = take_one(r, entry(list, (uint64_t)i, element_size), i, ret);
+    if (rc == 0 && count_terminals(ret) % 3 != 0)
+        rc = ns_refuse_at(r, CLOISTER_INVALID, "stdio", "a terminal is descriptors 0, 1 and 2, or none of them");
     if (rc < 0)
         ns_stdio_clear(ret);
     return rc;
 }
 
-bool ns_stdio_has_pipe(const struct ns_stdio *stdio)
+static int check_extra(const struct ns_reader *r, const struct ns_stdio *stdio)
 {
-    for (int i = 0; i < 3; i++)
+    for (uint32_t i = 0; i < stdio->extra_count; i++) {
+        uint32_t number = stdio->extra[i].number;
+
+        if (number < 3 || number > CL_WIRE_EXTRA_NUMBER_MAX)
+            return ns_refuse_at(r, CLOISTER_INVALID, "extra", "%u is not a number from 3 to %u", number,
+                                CL_WIRE_EXTRA_NUMBER_MAX);
+        for (uint32_t k = 0; k < i; k++)
+            if (stdio->extra[k].number == number)
+                return ns_refuse_at(r, CLOISTER_INVALID, "extra", "descriptor %u is given twice", number);
+    }
+    return 0;
+}
+
+static int take_extra(const struct ns_reader *r, const struct cloister_process_args *process, struct ns_stdio *stdio)
+{
+    uint64_t open = 0;
+
+    for (uint64_t i = 0; i < process->extra_count; i++) {
+        const struct cloister_extra_fd *one = (const void *)((const char *)process->extra + i * process->extra_size);
+
+        if (one->fd < 0)
+            continue;
+        if (open++ >= CL_WIRE_EXTRA_MAX) {
+            close(one->fd);
+            continue;
+        }
+        stdio->extra[stdio->extra_count].number = one->number;
+        stdio->extra[stdio->extra_count++].fd = one->fd;
+    }
+    if (open != process->extra_count)
+        return ns_refuse_at(r, CLOISTER_INVALID, "extra", "a descriptor is missing");
+    if (open > CL_WIRE_EXTRA_MAX)
+        return ns_refuse_at(r, CLOISTER_LIMIT, "extra", "more than %u further descriptors", CL_WIRE_EXTRA_MAX);
+    return check_extra(r, stdio);
+}
+
+int ns_stdio_take_process(const struct ns_reader *r, const struct cloister_process_args *process, struct ns_stdio *ret)
+{
+    struct cloister_error unused = CLOISTER_ERROR_INIT;
+    struct ns_reader again = {r->log, r->value, &unused};
+    int rc = ns_stdio_take(r, process->stdio, process->stdio_count, process->stdio_size, ret);
+
+    /* Taken in any case: the first error counts. */
+    rc = take_extra(rc < 0 ? &again : r, process, ret) < 0 ? -1 : rc;
+    if (rc < 0)
+        ns_stdio_clear(ret);
+    return rc;
+}
+
+bool ns_stdio_has_terminal(const struct ns_stdio *stdio)
+{
+    return stdio->kind[0] == CL_WIRE_STDIO_TERMINAL;
+}
+
+int ns_stdio_fits(const struct ns_reader *r, const struct ns_stdio *stdio, const struct cl_wire_plan *plan)
+{
+    bool has = ns_stdio_has_terminal(stdio);
+
+    if (has == ((plan->flags & CL_WIRE_PLAN_TERMINAL) != 0))
+        return 0;
+    return ns_refuse(r, CLOISTER_INVALID, "process.terminal",
+                     has ? "must be true: descriptors 0, 1 and 2 are a terminal"
+                         : "must not be true: descriptors 0, 1 and 2 are none");
+}
+
+const char *ns_stdio_too_new(const struct ns_stdio *stdio, uint32_t version)
+{
+    if (version < 4 && ns_stdio_has_terminal(stdio))
+        return "terminals";
+    if (version < 4 && stdio->extra_count > 0)
+        return "further descriptors";
+    for (int i = 0; version < 3 && i < 3; i++)
         if (stdio->kind[i] == CL_WIRE_STDIO_PIPE)
-            return true;
-    return false;
+            return "pipes";
+    return NULL;
 }
 
 void ns_stdio_move(struct ns_stdio *stdio, int *fds, uint32_t *io_count, uint32_t uid, struct cl_wire_stdio ret[3],
@@ -157,6 +273,26 @@ void ns_stdio_move(struct ns_stdio *stdio, int *fds, uint32_t *io_count, uint32_
         ret[i].fd = *io_count;
         fds[(*io_count)++] = ns_steal_fd(&stdio->fd[i]);
     }
+    if (ns_stdio_has_terminal(stdio)) {
+        ret_memo->pipe[1] = stdio->pipe[1];
+        ret_memo->rows = stdio->rows;
+        ret_memo->columns = stdio->columns;
+    }
+    for (; ret_memo->extra_count < stdio->extra_count; ret_memo->extra_count++) {
+        uint32_t i = ret_memo->extra_count;
+
+        ret_memo->extra[i] = (struct cl_wire_extra){.number = stdio->extra[i].number, .fd = *io_count};
+        fds[(*io_count)++] = stdio->extra[i].fd;
+    }
+    stdio->extra_count = 0;
+}
+
+void ns_memo_size(struct cl_wire_memo *memo, const struct ns_compile *c)
+{
+    if (memo->rows != 0)
+        return;
+    memo->rows = c->rows;
+    memo->columns = c->columns;
 }
 
 int ns_memo_set(const struct ns_reader *r, struct cl_wire_memo *memo, struct cloister_sv name,

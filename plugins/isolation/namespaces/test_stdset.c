@@ -12,6 +12,7 @@
 #define PIPE CLOISTER_STDIO_PIPE
 #define SAME CLOISTER_STDIO_SAME_AS
 #define NONE CLOISTER_STDIO_NULL
+#define PTY CLOISTER_STDIO_PTY
 
 static void test_sets(void **state)
 {
@@ -45,7 +46,19 @@ static void test_sets(void **state)
         {"the same as itself", {{.kind = NONE}, {.kind = SAME, .fd = 1}, {.kind = NONE}}, CLOISTER_INVALID, {0}, {0}},
         {"window", {{.kind = NONE}, {.kind = PIPE, .window = (16u << 20) + 1}}, CLOISTER_INVALID, {0}, {0}},
         {"policy", {{.kind = NONE}, {.kind = PIPE, .policy = 3}}, CLOISTER_INVALID, {0}, {0}},
-        {"terminal", {{.kind = CLOISTER_STDIO_PTY}}, CLOISTER_UNSUPPORTED, {0}, {0}},
+        {"terminal",
+         {{.kind = PTY, .rows = 5, .columns = 7},
+          {.kind = PTY, .window = 4096, .policy = CLOISTER_POLICY_DROP},
+          {.kind = PTY}},
+         0,
+         {CL_WIRE_STDIO_TERMINAL, CL_WIRE_STDIO_TERMINAL, CL_WIRE_STDIO_TERMINAL},
+         {CL_WIRE_NO_FD, CL_WIRE_NO_FD, CL_WIRE_NO_FD}},
+        {"half a terminal", {{.kind = PTY}, {.kind = PTY}}, CLOISTER_INVALID, {0}, {0}},
+        {"rows only", {{.kind = PTY, .rows = 5}, {.kind = PTY}}, CLOISTER_INVALID, {0}, {0}},
+        {"too many rows", {{.kind = PTY, .rows = 65536, .columns = 1}}, CLOISTER_INVALID, {0}, {0}},
+        {"window of a terminal", {{.kind = PTY}, {.kind = PTY, .window = (16u << 20) + 1}}, CLOISTER_INVALID, {0}, {0}},
+        {"policy of a terminal", {{.kind = PTY}, {.kind = PTY, .policy = 3}}, CLOISTER_INVALID, {0}, {0}},
+        {"socket", {{.kind = CLOISTER_STDIO_SOCKET}}, CLOISTER_UNSUPPORTED, {0}, {0}},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -55,7 +68,7 @@ static void test_sets(void **state)
         struct ns_reader r = ns_test_reader(&err);
         struct ns_stdio stdio;
         uint32_t count = 0;
-        int fds[3];
+        int fds[NS_STDIO_ROOM];
 
         if (ns_stdio_take(&r, cases[i].set, cases[i].code ? 2 : 3, sizeof(cases[i].set[0]), &stdio) < 0) {
             if (err.code != cases[i].code)
@@ -70,6 +83,11 @@ static void test_sets(void **state)
                 fail_msg("%s: descriptor %d is kind %u, %u", cases[i].name, fd, wire[fd].kind, wire[fd].fd);
             assert_int_equal(memo.pipe[fd].owner_uid, wire[fd].kind == CL_WIRE_STDIO_PIPE ? 7 : 0);
         }
+        bool terminal = wire[0].kind == CL_WIRE_STDIO_TERMINAL;
+
+        assert_int_equal(memo.rows, terminal ? 5 : 0);
+        assert_int_equal(memo.columns, terminal ? 7 : 0);
+        assert_int_equal(memo.pipe[1].policy, terminal ? CL_TAPE_DROP : cases[i].set[1].policy ? CL_TAPE_DISCARD : 0);
     }
 }
 
@@ -83,12 +101,12 @@ static void test_descriptors(void **state)
     struct cl_wire_stdio wire[3];
     struct ns_stdio stdio;
     uint32_t count = 0;
-    int fds[3];
+    int fds[NS_STDIO_ROOM];
 
     set[0].fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     set[1].fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     assert_int_equal(ns_stdio_take(&r, set, 3, sizeof(set[0]), &stdio), 0);
-    assert_false(ns_stdio_has_pipe(&stdio));
+    assert_null(ns_stdio_too_new(&stdio, 2));
     ns_stdio_move(&stdio, fds, &count, 0, wire, &memo);
     assert_int_equal(count, 3);
     for (uint32_t i = 0; i < count; i++)
@@ -98,6 +116,95 @@ static void test_descriptors(void **state)
     set[1] = (struct cloister_stdio){.kind = 99};
     assert_int_equal(ns_stdio_take(&r, set, 2, sizeof(set[0]), &stdio), -1);
     assert_int_equal(fcntl(set[0].fd, F_GETFD), -1);
+}
+
+/* Two of these, and one of them made wrong: each is handed on or closed. */
+static void test_extra(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t first, second;
+        uint64_t count;
+        uint32_t stdio; /* kind of the first entry */
+        uint32_t code;
+    } cases[] = {
+        {"two", 3, 1023, 2, NONE, 0},
+        {"stderr", 2, 5, 2, NONE, CLOISTER_INVALID},
+        {"too high", 5, 1024, 2, NONE, CLOISTER_INVALID},
+        {"twice", 7, 7, 2, NONE, CLOISTER_INVALID},
+        {"one is missing", 3, 4, 3, NONE, CLOISTER_INVALID},
+        {"bad stdio", 3, 4, 2, 99, CLOISTER_UNSUPPORTED},
+        {"bad stdio and bad number", 2, 4, 2, 99, CLOISTER_UNSUPPORTED},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct cloister_stdio set = {.kind = cases[i].stdio};
+        struct cloister_extra_fd extra[3] = {
+            {.number = cases[i].first}, {.number = cases[i].second}, {.number = 9, .fd = -1}};
+        struct cloister_process_args process = {CLOISTER_INIT(struct cloister_process_args),
+                                                .stdio = &set,
+                                                .stdio_count = 1,
+                                                .stdio_size = sizeof(set),
+                                                .extra = extra,
+                                                .extra_count = cases[i].count,
+                                                .extra_size = sizeof(extra[0])};
+        struct cl_wire_memo memo = {.name_size = 0};
+        struct cl_wire_stdio wire[3];
+        struct cloister_error err;
+        struct ns_reader r = ns_test_reader(&err);
+        int fds[NS_STDIO_ROOM + 1] = {77};
+        struct ns_stdio stdio;
+        uint32_t count = 1;
+
+        extra[0].fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        extra[1].fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+        int rc = ns_stdio_take_process(&r, &process, &stdio);
+
+        if (cases[i].code ? rc == 0 || err.code != cases[i].code : rc != 0)
+            fail_msg("%s: %d, %s", cases[i].name, rc, err.chain);
+        if (rc == 0) {
+            assert_null(ns_stdio_too_new(&stdio, 4));
+            assert_string_equal(ns_stdio_too_new(&stdio, 3), "further descriptors");
+            ns_stdio_reset(&stdio); /* they stay */
+            ns_stdio_move(&stdio, fds, &count, 0, wire, &memo);
+            assert_int_equal(count, 3);
+            assert_int_equal(memo.extra_count, 2);
+            assert_int_equal(memo.extra[1].number, 1023);
+            assert_int_equal(memo.extra[1].fd, 2);
+            assert_int_equal(cl_wire_stdio_check(wire, &memo, count), 0);
+            assert_int_equal(close(fds[1]), 0);
+            assert_int_equal(close(fds[2]), 0);
+        }
+        ns_stdio_clear(&stdio);
+        if (fcntl(extra[0].fd, F_GETFD) != -1 || fcntl(extra[1].fd, F_GETFD) != -1)
+            fail_msg("%s: one is still open", cases[i].name);
+    }
+}
+
+/* The spec and the set say the same, and a set is not for every keeper. */
+static void test_terminal(void **state)
+{
+    static const struct cloister_stdio terminal[3] = {{.kind = PTY}, {.kind = PTY}, {.kind = PTY}};
+    static const struct cloister_stdio pipes[3] = {{.kind = PIPE}, {.kind = PIPE}, {.kind = PIPE}};
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct cl_wire_plan plan = {.flags = i & 1 ? CL_WIRE_PLAN_TERMINAL : 0};
+        bool has = i & 2;
+        struct cloister_error err;
+        struct ns_reader r = ns_test_reader(&err);
+        struct ns_stdio stdio;
+
+        assert_int_equal(ns_stdio_take(&r, has ? terminal : pipes, 3, sizeof(terminal[0]), &stdio), 0);
+        assert_int_equal(ns_stdio_fits(&r, &stdio, &plan), has == (i & 1) ? 0 : -1);
+        if (has != (i & 1))
+            assert_string_equal(err.subject, "process.terminal");
+        assert_null(ns_stdio_too_new(&stdio, 4));
+        assert_string_equal(ns_stdio_too_new(&stdio, 2), has ? "terminals" : "pipes");
+        if (has)
+            assert_string_equal(ns_stdio_too_new(&stdio, 3), "terminals");
+        else
+            assert_null(ns_stdio_too_new(&stdio, 3));
+    }
 }
 
 static void test_memo(void **state)
@@ -197,8 +304,9 @@ static void test_halts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sets),       cmocka_unit_test(test_descriptors), cmocka_unit_test(test_memo),
-        cmocka_unit_test(test_held_spans), cmocka_unit_test(test_halts),
+        cmocka_unit_test(test_sets),     cmocka_unit_test(test_descriptors), cmocka_unit_test(test_extra),
+        cmocka_unit_test(test_terminal), cmocka_unit_test(test_memo),        cmocka_unit_test(test_held_spans),
+        cmocka_unit_test(test_halts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
