@@ -37,6 +37,7 @@ const struct cloister_engine_api cl_engine_api = {
     .attach_policy = cl_api_attach_policy,
     .stdin = cl_api_stdin,
     .stdin_close = cl_api_stdin_close,
+    .resize = cl_api_resize,
     .freeze = cl_api_freeze,
     .thaw = cl_api_thaw,
     .update = cl_api_update,

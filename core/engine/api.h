@@ -29,6 +29,7 @@ CL_API_OPERATION(attach);           /* attach.c */
 CL_API_OPERATION(attach_policy);    /* attach.c */
 CL_API_OPERATION(stdin);            /* stdin.c */
 CL_API_OPERATION(stdin_close);      /* stdin.c */
+CL_API_OPERATION(resize);           /* resize.c */
 CL_API_OPERATION(freeze);           /* freeze.c */
 CL_API_OPERATION(thaw);             /* freeze.c */
 CL_API_OPERATION(update);           /* update.c */

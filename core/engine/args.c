@@ -16,6 +16,9 @@
 #define ENV_MAX (2u * 1024u * 1024u)
 #define TAG_MAX 1024u
 #define STDIO_MAX 64u
+#define TERMINAL_MAX 65535u /* rows, columns */
+#define EXTRA_MAX 32u
+#define EXTRA_NUMBER_MAX 1023u
 #define PIPES_MAX 3u /* stdin, and the outputs that a process's tape has room for */
 #define WINDOW_MAX (16u * 1024u * 1024u)
 #define DRAIN_MAX (3600u * CL_NS_PER_S)
@@ -124,6 +127,36 @@ static int check_pipe(const struct cloister_stdio *entry, uint64_t index, uint64
     return cl_args_window(entry->window, err);
 }
 
+/* One terminal: entry 0 says its size, entry 1 how what is written to it is captured. */
+static int check_pty(const struct cloister_stdio *entry, uint64_t index, uint64_t capabilities,
+                     struct cloister_error *err)
+{
+    if (!(capabilities & CLOISTER_ISO_PTY))
+        return unsupported(err, "stdio PTY");
+    if (entry->policy > CLOISTER_POLICY_DISCARD)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "stdio", NULL, "stdio has unknown policy %u", entry->policy);
+    if (entry->rows > TERMINAL_MAX || entry->columns > TERMINAL_MAX || (entry->rows == 0) != (entry->columns == 0))
+        return cl_error_set(err, CLOISTER_INVALID, 0, "stdio", NULL,
+                            "stdio has a terminal of %u rows and %u columns; both are 0 or in 1..%u", entry->rows,
+                            entry->columns, TERMINAL_MAX);
+    if (entry->reserved32 || entry->reserved[0] || (index != 1 && (entry->window || entry->policy)))
+        return invalid(err, "stdio", "has a member that does not belong to its kind");
+    return cl_args_window(entry->window, err);
+}
+
+/* Descriptors 0, 1 and 2, or none at all. */
+static int check_ptys(const struct cloister_stdio *all, uint64_t count, struct cloister_error *err)
+{
+    uint64_t ptys = 0, first = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        ptys += all[i].kind == CLOISTER_STDIO_PTY;
+        first += i < 3 && all[i].kind == CLOISTER_STDIO_PTY;
+    }
+    return ptys == 0 || (ptys == 3 && first == 3)
+               ? 0
+               : invalid(err, "stdio", "has a terminal that is not descriptors 0, 1 and 2");
+}
+
 static int check_entry(const struct cloister_stdio *entry, uint64_t index, const struct cloister_stdio *all,
                        uint64_t capabilities, struct cloister_error *err)
 {
@@ -147,7 +180,7 @@ static int check_entry(const struct cloister_stdio *entry, uint64_t index, const
     case CLOISTER_STDIO_PIPE:
         return check_pipe(entry, index, capabilities, err);
     case CLOISTER_STDIO_PTY:
-        return unsupported(err, "stdio PTY");
+        return check_pty(entry, index, capabilities, err);
     default:
         return cl_error_set(err, CLOISTER_INVALID, 0, "stdio", NULL, "stdio has unknown kind %u", entry->kind);
     }
@@ -175,8 +208,57 @@ static int copy_stdio(struct cl_operation *operation, const struct cloister_stdi
         if (r < 0)
             return r;
     }
+    if (check_ptys(copy, count, err) < 0)
+        return -EINVAL;
     *ret = copy;
     return cl_operation_take_fds(operation, copy, count) < 0 ? cl_args_no_memory(err) : 0;
+}
+
+/* ---- further descriptors ---- */
+
+static int check_extra(const struct cloister_extra_fd *all, uint64_t index, const struct cloister_process_args *process,
+                       struct cloister_error *err)
+{
+    const struct cloister_extra_fd *extra = &all[index];
+    if (extra->number < 3 || extra->number > EXTRA_NUMBER_MAX)
+        return cl_error_set(err, CLOISTER_INVALID, 0, "extra", NULL, "extra has number %u, not one in 3..%u",
+                            extra->number, EXTRA_NUMBER_MAX);
+    if (extra->reserved[0])
+        return invalid(err, "extra", "has a reserved member that is not 0");
+    if (extra->fd < 0 || fcntl(extra->fd, F_GETFD) < 0)
+        return invalid(err, "extra", "names a descriptor that is not open");
+    for (uint64_t i = 0; i < process->stdio_count; i++)
+        if (process->stdio[i].kind == CLOISTER_STDIO_DESCRIPTOR && process->stdio[i].fd == extra->fd)
+            return invalid(err, "extra", "names a descriptor that stdio names too; it can be moved only once");
+    for (uint64_t i = 0; i < index; i++)
+        if (all[i].fd == extra->fd || all[i].number == extra->number)
+            return invalid(err, "extra", "names one descriptor or one number twice");
+    return 0;
+}
+
+/* Of a process whose stdio has been copied. */
+static int copy_extra(struct cl_operation *operation, struct cloister_process_args *process, uint64_t capabilities,
+                      struct cloister_error *err)
+{
+    uint64_t count = process->extra_count;
+    if (count == 0) {
+        process->extra = NULL;
+        return 0;
+    }
+    if (!(capabilities & CLOISTER_ISO_EXTRA_FDS))
+        return unsupported(err, "EXTRA_FDS");
+    if (count > EXTRA_MAX || !process->extra || process->extra_size < offsetof(struct cloister_extra_fd, reserved))
+        return invalid(err, "extra", "is not a list of at most 32 entries");
+    struct cloister_extra_fd *copy =
+        cl_arena_array(&operation->arena, process->extra, count, process->extra_size, sizeof(*copy));
+    if (operation->arena.failed)
+        return cl_args_no_memory(err);
+    for (uint64_t i = 0; i < count; i++)
+        if (check_extra(copy, i, process, err) < 0)
+            return -EINVAL;
+    process->extra = copy;
+    process->extra_size = sizeof(*copy);
+    return cl_operation_take_extra(operation, copy, count) < 0 ? cl_args_no_memory(err) : 0;
 }
 
 /* ---- process ---- */
@@ -248,7 +330,7 @@ const struct cloister_process_args *cl_args_copy_process(struct cl_operation *op
         cl_args_text(copy->tag, "tag", TAG_MAX, err) < 0 || copy_env(operation, &source, &copy->env, err) < 0 ||
         copy_stdio(operation, source.stdio, source.stdio_count, source.stdio_size, capabilities, &copy->stdio, err) <
             0 ||
-        cl_args_process(operation, copy, capabilities, err) < 0)
+        copy_extra(operation, copy, capabilities, err) < 0 || cl_args_process(operation, copy, capabilities, err) < 0)
         return NULL;
     copy->stdio_size = sizeof(*copy->stdio);
     copy->oci = cl_arena_sv(&operation->arena, source.oci);

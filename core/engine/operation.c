@@ -183,6 +183,20 @@ int cl_operation_take_fds(struct cl_operation *operation, const struct cloister_
     return 0;
 }
 
+int cl_operation_take_extra(struct cl_operation *operation, const struct cloister_extra_fd *extra, uint64_t count)
+{
+    int32_t *both = cl_calloc(operation->fd_count + count + 1, sizeof(*both));
+    if (!both)
+        return -ENOMEM;
+    if (operation->fd_count)
+        memcpy(both, operation->fds, operation->fd_count * sizeof(*both));
+    free(operation->fds);
+    operation->fds = both;
+    for (uint64_t i = 0; i < count; i++)
+        operation->fds[operation->fd_count++] = extra[i].fd;
+    return 0;
+}
+
 static void close_fds(struct cl_operation *operation)
 {
     for (size_t i = 0; i < operation->fd_count; i++)

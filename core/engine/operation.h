@@ -75,6 +75,7 @@ struct cl_operation {
         struct cloister_attach_args *attach;
         struct cloister_attach_policy_args *policy;
         struct cloister_stdin_args *stdio;
+        struct cloister_resize_args *resize;
         struct cloister_stats_args *stats;
         struct cloister_procs_args *procs;
         struct cl_label_change *label;
@@ -95,6 +96,7 @@ struct cl_operation {
         struct cloister_iso_attach_args attach;
         struct cloister_iso_attach_policy_args policy;
         struct cloister_iso_stdin_args stdio;
+        struct cloister_iso_resize_args resize;
         struct cloister_iso_freeze_args freeze;
         struct cloister_iso_update_args update;
         struct cloister_iso_stats_args stats;
@@ -133,8 +135,10 @@ cloister_op cl_operation_drop(struct cl_operation *operation);
 cloister_op cl_operation_start(struct cl_operation *operation, uint64_t deadline, enum cl_claim_mode mode);
 /* It begins on a later turn of the loop. */
 void cl_operation_turn(struct cl_operation *operation);
-/* Remembers the descriptors of a stdio list. 0 or -ENOMEM. */
+/* Remembers the descriptors of a stdio list, instead of what was remembered before; and those of a list of further ones
+ * beside them. 0 or -ENOMEM. */
 int cl_operation_take_fds(struct cl_operation *operation, const struct cloister_stdio *stdio, uint64_t count);
+int cl_operation_take_extra(struct cl_operation *operation, const struct cloister_extra_fd *extra, uint64_t count);
 void cl_operation_answer(struct cl_operation *operation, const struct cloister_error *err,
                          const struct cloister_result *result);
 /* Answers if that has not been done, leaves the order, and is gone. */

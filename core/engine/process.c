@@ -70,7 +70,7 @@ void cl_process_set_stdio(struct cl_process *process, const struct cloister_stdi
 {
     process->captured = false;
     for (uint64_t i = 1; i < count; i++)
-        process->captured |= stdio[i].kind == CLOISTER_STDIO_PIPE;
+        process->captured |= stdio[i].kind == CLOISTER_STDIO_PIPE || stdio[i].kind == CLOISTER_STDIO_PTY;
 }
 
 int cl_process_describe(struct cl_process *process, const struct cloister_process_args *args)

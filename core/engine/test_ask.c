@@ -172,6 +172,11 @@ cloister_op ask_stdin_close(struct world *world, const char *id, cloister_proces
     ASK("stdin-close", cl_engine_api.stdin_close, &args);
 }
 
+cloister_op ask_resize(struct world *world, const struct cloister_resize_args *args)
+{
+    ASK("resize", cl_engine_api.resize, args);
+}
+
 cloister_op ask_label(struct world *world, const char *id, const char *key, const char *value, uint32_t flags)
 {
     struct cloister_label_put_args args = {CLOISTER_INIT(struct cloister_label_put_args), .flags = flags,

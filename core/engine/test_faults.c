@@ -532,7 +532,7 @@ static void test_bad_arguments(void **state)
         {"env without =", "n", "{}", "/r", "", &bad_env, CLOISTER_INVALID, "env"},
         {"env inside the process", "n", "{}", "/r", "", &env_inside, CLOISTER_INVALID, "process.env"},
         {"duplicate key", "n", "{}", "/r", "", &not_json, CLOISTER_INVALID, "a"},
-        {"a tty", "n", "{}", "/r", "", &with_pty, CLOISTER_UNSUPPORTED, "stdio PTY"},
+        {"a third of a tty", "n", "{}", "/r", "", &with_pty, CLOISTER_INVALID, "stdio"},
         {"a copy of itself", "n", "{}", "/r", "", &bad_same, CLOISTER_INVALID, "stdio"},
     };
     for (size_t i = 0; i < CL_COUNT(cases); i++) {

@@ -272,6 +272,13 @@ static void take_stdio(struct world *world, const struct cloister_stdio *stdio, 
         }
 }
 
+static void take_process(struct world *world, const struct cloister_process_args *process)
+{
+    take_stdio(world, process->stdio, process->stdio_count);
+    for (uint64_t i = 0; i < process->extra_count; i++)
+        assert_int_equal(close(process->extra[i].fd), 0);
+}
+
 static void called(void *instance, enum slot slot, const void *args, cloister_op op)
 {
     struct world *world = instance;
@@ -288,7 +295,7 @@ static void called(void *instance, enum slot slot, const void *args, cloister_op
 static void iso_create(void *instance, const struct cloister_iso_create_args *args, cloister_op op)
 {
     if (args->container && args->container->process)
-        take_stdio(instance, args->container->process->stdio, args->container->process->stdio_count);
+        take_process(instance, args->container->process);
     called(instance, SLOT_CREATE, args, op);
 }
 
@@ -323,7 +330,7 @@ static void iso_exec(void *instance, const struct cloister_iso_exec_args *args, 
     for (uint64_t i = 0; i < args->exec->process->env_count && used < sizeof(world->env_seen); i++)
         used += (size_t)snprintf(world->env_seen + used, sizeof(world->env_seen) - used, "%.*s;",
                                  CL_SV_ARG(args->exec->process->env[i]));
-    take_stdio(instance, args->exec->process->stdio, args->exec->process->stdio_count);
+    take_process(instance, args->exec->process);
     called(instance, SLOT_EXEC, args, op);
 }
 
@@ -361,13 +368,15 @@ ISO_SLOT_OF_PROCESS(attach, cloister_iso_attach_args, SLOT_ATTACH, attach->proce
 ISO_SLOT_OF_PROCESS(attach_policy, cloister_iso_attach_policy_args, SLOT_POLICY, policy->process)
 ISO_SLOT_OF_PROCESS(write, cloister_iso_stdin_args, SLOT_STDIN, process)
 ISO_SLOT_OF_PROCESS(close, cloister_iso_stdin_args, SLOT_STDIN_CLOSE, process)
+ISO_SLOT_OF_PROCESS(resize, cloister_iso_resize_args, SLOT_RESIZE, resize->process)
 
 static int32_t iso_probe(void *instance, struct cloister_iso_probe *ret, struct cloister_error *err)
 {
     (void)err;
     ret->capabilities = CLOISTER_ISO_PAUSE_INIT | CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_STDIO_DIRECT |
                         CLOISTER_ISO_TAPE | CLOISTER_ISO_FREEZE | CLOISTER_ISO_RESOLVE | CLOISTER_ISO_OWN_CGROUP |
-                        CLOISTER_ISO_PEAK_RESET | CLOISTER_ISO_MACHINE_STATS | CLOISTER_ISO_NS_JOIN;
+                        CLOISTER_ISO_PEAK_RESET | CLOISTER_ISO_MACHINE_STATS | CLOISTER_ISO_NS_JOIN | CLOISTER_ISO_PTY |
+                        CLOISTER_ISO_EXTRA_FDS;
     if (!((struct world *)instance)->no_adopt)
         ret->capabilities |= CLOISTER_ISO_ADOPT;
     return 0;
@@ -447,6 +456,7 @@ const struct cloister_isolation fake_isolation = {CLOISTER_INIT(struct cloister_
                                                   .attach_policy = iso_attach_policy,
                                                   .stdin = iso_write,
                                                   .stdin_close = iso_close,
+                                                  .resize = iso_resize,
                                                   .freeze = iso_freeze,
                                                   .thaw = iso_thaw,
                                                   .update = iso_update,

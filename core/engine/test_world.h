@@ -37,6 +37,7 @@ enum slot {
     SLOT_POLICY,
     SLOT_STDIN,
     SLOT_STDIN_CLOSE,
+    SLOT_RESIZE,
     SLOT_ADOPT,
     SLOT_FREEZE,
     SLOT_THAW,
@@ -272,6 +273,7 @@ cloister_op ask_attach(struct world *world, const char *id, cloister_process pro
 cloister_op ask_attach_with(struct world *world, const struct cloister_attach_args *args);
 cloister_op ask_policy(struct world *world, const struct cloister_attach_policy_args *args);
 cloister_op ask_stdin(struct world *world, const char *id, cloister_process process);
+cloister_op ask_resize(struct world *world, const struct cloister_resize_args *args);
 cloister_op ask_stdin_close(struct world *world, const char *id, cloister_process process);
 /* value NULL: removes. */
 cloister_op ask_label(struct world *world, const char *id, const char *key, const char *value, uint32_t flags);
