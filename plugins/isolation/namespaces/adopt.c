@@ -202,6 +202,10 @@ static void settle(struct adopt *adopt)
     sandbox->ns_new = adopt->compile.plan.head.ns_new;
     sandbox->has_personality = (adopt->compile.plan.head.flags & CL_WIRE_PLAN_PERSONALITY) != 0;
     sandbox->personality = adopt->compile.plan.head.personality;
+    if (sandbox->hooks == NULL) {
+        sandbox->hooks = adopt->compile.hooks;
+        adopt->compile.hooks = NULL;
+    }
     sandbox->outer_pid = !ns_has_new(&adopt->compile, CLONE_NEWPID);
     if (adopt->compile_err.code != 0 && sandbox->no_exec == NULL) {
         char sentence[1024];
@@ -303,6 +307,8 @@ static void compile(struct adopt *adopt)
         return;
     ns_halt_before(instance, NS_STEP_adopt_compile);
     adopt->compiled = true;
+    c->id = ns_view(adopt->sandbox->id);
+    c->rootfs = container->rootfs;
     if (ns_compile_known(c, container->spec) == 0 && c->seccomp)
         ns_filters_get(instance->filters, &c->r, c->seccomp, &adopt->filter);
     ns_halt_after(instance, NS_STEP_adopt_compile);

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-static void complete(struct ns_call *call)
+void ns_call_complete(struct ns_call *call)
 {
     ns_deadline_end(&call->deadline, &call->base);
     ns_op_done(&call->base, &call->result);
@@ -14,7 +14,7 @@ static void complete(struct ns_call *call)
 
 static void complete_late(void *ctx)
 {
-    complete(ctx);
+    ns_call_complete(ctx);
 }
 
 void ns_call_end(struct ns_call *call)
@@ -22,7 +22,7 @@ void ns_call_end(struct ns_call *call)
     const struct cloister_host *host = call->base.instance->host;
 
     if (host->loop->post(host, complete_late, call) < 0)
-        complete(call);
+        ns_call_complete(call);
 }
 
 static void answered(void *ctx, struct cl_packet *answer, int os_errno)
@@ -35,14 +35,16 @@ static void answered(void *ctx, struct cl_packet *answer, int os_errno)
     else if (answer == NULL || (refusal != 0 && (call->refused == NULL || !call->refused(call, refusal))))
         ns_keeper_error(call->base.instance, &call->base.err, answer, os_errno);
     if (!call->kills || refusal != 0 || !ns_sandbox_release_killed(call->sandbox, complete_late, call))
-        complete(call);
+        ns_call_complete(call);
 }
 
 static void cancel(struct ns_op *op)
 {
     struct ns_call *call = (struct ns_call *)op;
 
-    if (call->cancellable)
+    if (call->hooks)
+        ns_hook_run_cancel(call->hooks);
+    else if (call->cancellable)
         ns_sandbox_cancel(call->sandbox, call->serial);
 }
 

@@ -4,6 +4,7 @@
 #define NS_CALL_H
 
 #include "deadline.h"
+#include "hook_run.h"
 
 struct ns_call {
     struct ns_op base;          /* first */
@@ -16,6 +17,9 @@ struct ns_call {
     struct cloister_result result; /* what success tells */
     /* May be NULL. The keeper has done it: takes what else its answer holds, or fills base.err. */
     void (*finish)(struct ns_call *call, struct cl_packet *answer);
+    /* May be NULL. After finish: true if ns_call_complete follows, because there is more to do first. */
+    bool (*hold)(struct ns_call *call);
+    struct ns_hook_run *hooks; /* under way while it holds */
     /* May be NULL. It has not, for a reason that has better words here than a step's: true if base.err is filled. */
     bool (*refused)(struct ns_call *call, int os_errno);
 };
@@ -26,6 +30,9 @@ struct ns_call *ns_call_new(struct ns_instance *instance, const struct cloister_
 
 /* Sends; all else follows. Descriptors as ns_conn_send. A keeper too old for it: UNSUPPORTED. */
 void ns_call_send(struct ns_call *call, void *message, const int *fds, uint32_t count);
+
+/* What held it is done. */
+void ns_call_complete(struct ns_call *call);
 
 /* Without asking the keeper: completes later with what is in base.err and result. */
 void ns_call_end(struct ns_call *call);

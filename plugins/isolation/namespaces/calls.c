@@ -11,6 +11,27 @@ static void started(struct ns_call *call, struct cl_packet *answer)
     call->result.pid = ns_answer_pid(answer);
 }
 
+static void after_start_done(void *ctx, const struct cloister_error *err)
+{
+    struct ns_call *call = ctx;
+
+    call->hooks = NULL;
+    if (err->code != 0)
+        ns_sandbox_warn(call->sandbox, err->subject, err->chain);
+    ns_call_complete(call);
+}
+
+static bool after_start(struct ns_call *call)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+
+    call->hooks =
+        ns_hook_run_start(call->sandbox, NS_HOOK_POSTSTART, "running", call->result.pid, after_start_done, call, &err);
+    if (err.code != 0)
+        ns_sandbox_warn(call->sandbox, "hooks.poststart", err.chain);
+    return call->hooks != NULL;
+}
+
 void ns_container_start(void *ctx, const struct cloister_iso_start_args *args, cloister_op number)
 {
     struct ns_instance *instance = ctx;
@@ -52,6 +73,7 @@ void ns_container_start(void *ctx, const struct cloister_iso_start_args *args, c
     call->result.process = args->init;
     call->result.container_state = CLOISTER_CONTAINER_RUNNING;
     call->finish = started;
+    call->hold = after_start;
     ns_halt_before(instance, NS_STEP_start_send);
     ns_call_send(call, &message, fds, count);
     ns_halt_after(instance, NS_STEP_start_send);

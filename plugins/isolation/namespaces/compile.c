@@ -35,6 +35,8 @@ void ns_compile_clear(struct ns_compile *c)
     free(c->writes);
     free(c->warnings);
     free(c->seccomp);
+    ns_hooks_free(c->hooks);
+    c->hooks = NULL;
     free(c->device_code);
     c->device_code = NULL;
     c->needs = NULL;
@@ -199,7 +201,8 @@ static int compile_root(struct ns_compile *c, const cloister_value *root, const 
 static int compile_spec(struct ns_compile *c, const cloister_value *spec, const struct cloister_container_args *args)
 {
     static int (*const facilities[])(struct ns_compile * c, const cloister_value *spec) = {
-        ns_compile_mounts, ns_compile_devices, ns_compile_limits, ns_compile_seccomp, ns_compile_personality};
+        ns_compile_mounts,  ns_compile_devices,     ns_compile_limits,
+        ns_compile_seccomp, ns_compile_personality, ns_compile_hooks};
 
     if (ns_check_spec(&c->r, spec) < 0 || ns_compile_namespaces(c, spec) < 0 || ns_compile_ids(c, spec) < 0)
         return -1;
@@ -259,6 +262,8 @@ int ns_compile_container(struct ns_compile *c, const struct cloister_container_a
     cloister_value *spec = NULL;
     int rc;
 
+    if (args->rootfs_kind == CLOISTER_ROOTFS_DIRECTORY)
+        c->rootfs = args->rootfs;
     if (ns_parse(&c->r, args->spec, "spec", &spec) < 0)
         return -1;
     rc = compile_spec(c, spec, args);
@@ -279,6 +284,7 @@ int ns_compile_known(struct ns_compile *c, struct cloister_sv text)
     cloister_value *spec = NULL;
     int rc;
 
+    c->known_only = true;
     if (ns_parse(&c->r, text, "spec", &spec) < 0)
         return -1;
     rc = ns_check_spec(&c->r, spec);
@@ -288,6 +294,8 @@ int ns_compile_known(struct ns_compile *c, struct cloister_sv text)
         rc = ns_compile_seccomp(c, spec);
     if (rc == 0)
         rc = ns_compile_personality(c, spec);
+    if (rc == 0)
+        rc = ns_compile_hooks(c, spec);
     c->r.value->free(spec);
     return rc < 0 ? -1 : 0;
 }

@@ -13,6 +13,7 @@
 
 #include "common/keeper/client.h"
 #include "hierarchy.h"
+#include "hooks.h"
 #include "oci.h"
 
 struct bpf_insn;
@@ -96,11 +97,15 @@ struct ns_compile {
     struct ns_kept kept;
     struct bpf_insn *device_code; /* a program that decides on devices, for the v2 group; NULL = none */
     uint32_t device_count;
-    char *seccomp;       /* JSON text of linux.seccomp, compact; NULL = none */
-    uint64_t uid_mapped; /* size of the widest mapping, for describe */
-    bool own_devices;    /* the spec mounts a file system on /dev: the default nodes go there */
-    bool no_new_privs;   /* of init: holds for every exec into the container too */
-    uint32_t rows;       /* of its terminal; 0 = not said */
+    struct cloister_sv id;     /* of the sandbox, for hooks; borrowed */
+    struct cloister_sv rootfs; /* a directory of the host's, or empty; borrowed */
+    struct ns_hooks *hooks;    /* NULL = the spec has none */
+    bool known_only;           /* of a container that runs already */
+    char *seccomp;             /* JSON text of linux.seccomp, compact; NULL = none */
+    uint64_t uid_mapped;       /* size of the widest mapping, for describe */
+    bool own_devices;          /* the spec mounts a file system on /dev: the default nodes go there */
+    bool no_new_privs;         /* of init: holds for every exec into the container too */
+    uint32_t rows;             /* of its terminal; 0 = not said */
     uint32_t columns;
 };
 
@@ -143,6 +148,7 @@ int ns_compile_cgroup_mount(struct ns_compile *c, const struct cl_wire_mount *mo
 int ns_compile_devices(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_limits(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_seccomp(struct ns_compile *c, const cloister_value *spec);
+int ns_compile_hooks(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_personality(struct ns_compile *c, const cloister_value *spec);
 int ns_compile_program(struct ns_compile *c, const cloister_value *process, const struct cloister_process_args *args);
 int ns_compile_priority(struct ns_compile *c, const cloister_value *process);

@@ -105,7 +105,8 @@ static void answered(struct ns_conn *conn, struct cl_packet *packet)
 
 static bool is_event(uint32_t type)
 {
-    return type == CL_WIRE_EXIT || type == CL_WIRE_DOWN || type == CL_WIRE_WARNING || type == CL_WIRE_DRAINED;
+    return type == CL_WIRE_EXIT || type == CL_WIRE_DOWN || type == CL_WIRE_WARNING || type == CL_WIRE_DRAINED ||
+           type == CL_WIRE_POINT;
 }
 
 /* Returns 0 when there was a packet, else the negative errno of the read. */

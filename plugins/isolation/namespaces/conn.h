@@ -26,7 +26,7 @@ struct ns_conn {
     bool broken;              /* the other end has gone, and who holds us waits for more before requests fail */
     struct ns_request *queue; /* not yet sent, in order */
     struct ns_request *waiting;
-    /* An EXIT, DOWN, WARNING or DRAINED. */
+    /* An EXIT, DOWN, WARNING, DRAINED or POINT. */
     void (*event)(void *ctx, const struct cl_packet *packet);
     /* The other end cannot be used any more; os_errno EPIPE = it is closed. True: ns_conn_close will follow; else the
      * connection closes at once. Requests fail when it closes. */

@@ -53,13 +53,19 @@ static void undone(struct ns_ending *ending)
     free_create(create);
 }
 
-static void undo(struct ns_create *create)
+void ns_create_undo(struct ns_create *create)
 {
     struct ns_ending *ending;
     struct ns_sandbox *sandbox = create->sandbox;
 
     if (create->stage == NS_UNDOING)
         return;
+    if (create->hooks) { /* it looks back at us: point.c comes here again */
+        create->over = true;
+        ns_hook_run_cancel(create->hooks);
+        return;
+    }
+    create->sandbox->creating = NULL;
     create->stage = NS_UNDOING;
     sandbox->state = NS_ENDING;
     ending = calloc(1, sizeof(*ending));
@@ -80,7 +86,7 @@ static void undo(struct ns_create *create)
     free_create(create);
 }
 
-static void finish(struct ns_create *create, int32_t pid)
+void ns_create_finish(struct ns_create *create, int32_t pid)
 {
     struct ns_sandbox *sandbox = create->sandbox;
     const struct cloister_container_args *container = create->args->container;
@@ -93,6 +99,7 @@ static void finish(struct ns_create *create, int32_t pid)
             container->start == CLOISTER_START_BLOCKED ? CLOISTER_CONTAINER_CREATED : CLOISTER_CONTAINER_RUNNING;
     }
     sandbox->state = NS_UP;
+    sandbox->creating = NULL;
     ns_op_done(&create->base, &result);
     free_create(create);
 }
@@ -104,12 +111,16 @@ static void made(void *ctx, struct cl_packet *answer, int os_errno)
     if (create->stage == NS_UNDOING)
         return;
     if (answer == NULL || answer->u.answer.os_errno != 0) {
-        ns_keeper_error(create->base.instance, &create->base.err, answer, os_errno);
-        undo(create);
+        if (create->base.err.code == 0) /* a hook's own words are better */
+            ns_keeper_error(create->base.instance, &create->base.err, answer, os_errno);
+        ns_create_undo(create);
         return;
     }
     ns_sandbox_warn_missing(create->sandbox);
-    finish(create, ns_answer_pid(answer));
+    if (create->args->container->start == CLOISTER_START_BLOCKED)
+        ns_create_finish(create, ns_answer_pid(answer));
+    else
+        ns_create_started(create, ns_answer_pid(answer));
 }
 
 static void send_create(struct ns_create *create)
@@ -129,7 +140,7 @@ static void send_create(struct ns_create *create)
     if (sent)
         return;
     ns_keeper_error(create->base.instance, &create->base.err, NULL, EPIPE);
-    undo(create);
+    ns_create_undo(create);
 }
 
 static void greeted(void *ctx, struct cl_packet *answer, int os_errno)
@@ -145,7 +156,7 @@ static void greeted(void *ctx, struct cl_packet *answer, int os_errno)
         if (create->args->container)
             send_create(create);
         else
-            finish(create, 0);
+            ns_create_finish(create, 0);
         return;
     }
     if (answer && answer->u.head.type == CL_WIRE_HELLO)
@@ -153,7 +164,7 @@ static void greeted(void *ctx, struct cl_packet *answer, int os_errno)
                              "greet the keeper: step '%s'", answer->u.hello.step);
     else
         ns_keeper_error(create->base.instance, &create->base.err, answer, os_errno);
-    undo(create);
+    ns_create_undo(create);
 }
 
 static void greet(struct ns_create *create)
@@ -169,7 +180,7 @@ static void greet(struct ns_create *create)
     if (ns_conn_send(&create->sandbox->conn, &hello, create->keepers, count, -1, greeted, create))
         return;
     ns_keeper_error(create->base.instance, &create->base.err, NULL, EPIPE);
-    undo(create);
+    ns_create_undo(create);
 }
 
 static void forked(void *ctx, int32_t result, const char *step, int32_t pid, int32_t pidfd, int32_t socket)
@@ -184,7 +195,7 @@ static void forked(void *ctx, int32_t result, const char *step, int32_t pid, int
         host->log->error_set(&create->base.err, result == -EAGAIN ? CLOISTER_LIMIT : CLOISTER_IO, -result, "", "fork",
                              "fork a keeper: step '%s'", step ? step : "watch");
     if (result < 0 || create->base.cancelled)
-        undo(create);
+        ns_create_undo(create);
     else
         greet(create);
 }
@@ -193,7 +204,11 @@ static void forked(void *ctx, int32_t result, const char *step, int32_t pid, int
 static void settle(struct ns_create *create)
 {
     struct ns_sandbox *sandbox = create->sandbox;
-    const struct ns_compile *c = &create->compile;
+    struct ns_compile *c = &create->compile;
+
+    sandbox->hooks = c->hooks;
+    c->hooks = NULL;
+    sandbox->creating = create;
 
     sandbox->ns_new = c->plan.head.ns_new;
     sandbox->no_new_privs = c->no_new_privs;
@@ -214,8 +229,9 @@ static void prepared(void *ctx)
     const struct cloister_host *host = create->base.instance->host;
     int rc;
 
-    if (create->base.err.code != 0 || create->base.cancelled) {
-        undo(create);
+    if (create->base.err.code != 0 || create->base.cancelled ||
+        ns_hooks_allowed(create->base.instance, create->compile.hooks, &create->base.err) < 0) {
+        ns_create_undo(create);
         return;
     }
     settle(create);
@@ -224,7 +240,7 @@ static void prepared(void *ctx)
     rc = host->system->zygote_fork(host, "sandbox", NULL, 0, forked, create);
     if (rc < 0) {
         host->log->error_set(&create->base.err, CLOISTER_IO, -rc, "", "fork", "ask for a keeper");
-        undo(create);
+        ns_create_undo(create);
     }
 }
 
@@ -235,7 +251,7 @@ static void cancel(struct ns_op *op)
     struct ns_create *create = (struct ns_create *)op;
 
     if (create->stage == NS_GREETING || create->stage == NS_CREATE_MAKING)
-        undo(create);
+        ns_create_undo(create);
 }
 
 static int set_container(struct ns_sandbox *sandbox, const struct cloister_iso_create_args *args)
@@ -320,6 +336,7 @@ void ns_sandbox_create(void *ctx, const struct cloister_iso_create_args *args, c
     r.err = &create->base.err;
     ns_compile_init(&create->compile, &r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
     create->compile.range = create->sandbox->intent.range;
+    create->compile.id = ns_view(create->sandbox->id);
     ns_compile_init(&create->whole, &r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
     ns_op_job(&create->base, ns_create_prepare, prepared, create);
 }

@@ -3,6 +3,7 @@
 #ifndef NS_CREATE_H
 #define NS_CREATE_H
 
+#include "hook_run.h"
 #include "sandbox.h"
 #include "stdset.h"
 
@@ -23,7 +24,18 @@ struct ns_create {
     uint32_t keeper_count;
     int plan_fd;
     struct cl_wire_create message;
+    struct ns_hook_run *hooks; /* under way */
+    uint64_t serial;           /* of the CREATE, once POINT has told it */
+    int32_t pid;
+    bool over; /* undone, as soon as no hook runs */
 };
+
+/* create.c */
+void ns_create_undo(struct ns_create *create);
+void ns_create_finish(struct ns_create *create, int32_t pid);
+/* point.c: the keeper is at the point; the program runs */
+void ns_create_point(struct ns_create *create, const struct cl_packet *packet);
+void ns_create_started(struct ns_create *create, int32_t pid);
 
 /* [worker] Compiles, makes cgroups, opens everything, binds the socket; a failure is in base.err. */
 void ns_create_prepare(void *ctx);

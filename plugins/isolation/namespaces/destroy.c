@@ -8,20 +8,18 @@
 #include <stdio.h>
 
 #include "ending.h"
+#include "hook_run.h"
 #include "transfer.h"
 
 static void cancel(struct ns_op *op)
 {
 }
 
-static void destroyed(struct ns_ending *ending)
+static void complete(struct ns_ending *ending)
 {
     struct ns_op *op = ending->op;
     struct ns_instance *instance = op->instance;
 
-    if (op->err.code == 0 && ending->left)
-        instance->host->log->error_set(&op->err, CLOISTER_PARTIAL, 0, ending->left, "destroy", "left over: %s",
-                                       ending->left);
     if (op->err.code == 0)
         ns_ranges_release(instance->ranges, ending->id);
     if (ending->sandbox)
@@ -29,6 +27,32 @@ static void destroyed(struct ns_ending *ending)
     ns_ending_free(ending);
     ns_op_done(op, NULL);
     free(op);
+}
+
+static void after_stop_done(void *ctx, const struct cloister_error *err)
+{
+    struct ns_ending *ending = ctx;
+
+    if (err->code != 0)
+        ns_sandbox_warn(ending->sandbox, err->subject, err->chain);
+    complete(ending);
+}
+
+/* Nothing of it is left: then its poststop hooks, which can only warn. */
+static void destroyed(struct ns_ending *ending)
+{
+    struct ns_op *op = ending->op;
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+
+    if (op->err.code == 0 && ending->left)
+        op->instance->host->log->error_set(&op->err, CLOISTER_PARTIAL, 0, ending->left, "destroy", "left over: %s",
+                                           ending->left);
+    if (op->err.code == 0 && ending->sandbox &&
+        ns_hook_run_start(ending->sandbox, NS_HOOK_POSTSTOP, "stopped", 0, after_stop_done, ending, &err))
+        return;
+    if (err.code != 0)
+        ns_sandbox_warn(ending->sandbox, "hooks.poststop", err.chain);
+    complete(ending);
 }
 
 static void asked(void *ctx, struct cl_packet *answer, int os_errno)

@@ -2,7 +2,7 @@
 /* news.c - what a keeper says unasked, as upcalls: exits, ends of output, warnings. */
 #include <stdio.h>
 
-#include "sandbox.h"
+#include "create.h"
 
 /* CLOCK_BOOTTIME of the keeper's record as CLOCK_MONOTONIC: they differ by the time the machine slept. */
 static uint64_t to_mono(const struct ns_instance *instance, uint64_t boot)
@@ -164,6 +164,10 @@ void ns_sandbox_news(struct ns_sandbox *sandbox, const struct cl_packet *packet)
         break;
     case CL_WIRE_DOWN:
         sandbox->down = true;
+        break;
+    case CL_WIRE_POINT:
+        if (sandbox->creating)
+            ns_create_point(sandbox->creating, packet);
         break;
     default:
         take_warning(sandbox, &packet->u.warning);

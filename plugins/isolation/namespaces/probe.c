@@ -21,8 +21,8 @@
 
 #define CAPABILITIES                                                                                            \
     (CLOISTER_ISO_STDIO_DIRECT | CLOISTER_ISO_REAL_PIDS | CLOISTER_ISO_PAUSE_INIT | CLOISTER_ISO_BLOCKED_INIT | \
-     CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST | CLOISTER_ISO_TAPE | CLOISTER_ISO_ADOPT |              \
-     CLOISTER_ISO_RESOLVE | CLOISTER_ISO_PTY | CLOISTER_ISO_EXTRA_FDS)
+     CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST | CLOISTER_ISO_HOST_HOOKS | CLOISTER_ISO_TAPE |         \
+     CLOISTER_ISO_ADOPT | CLOISTER_ISO_RESOLVE | CLOISTER_ISO_PTY | CLOISTER_ISO_EXTRA_FDS)
 
 /* Each gives 0, or the negative errno that says why not. */
 typedef int (*try_fn)(const struct ns_instance *instance);

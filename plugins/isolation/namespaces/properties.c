@@ -49,14 +49,21 @@ static const struct ns_prop mount_members[] = {
 };
 static const struct ns_prop mount_element = {"", PROP_OBJECT, 0, mount_members};
 
-static const struct ns_prop hook_element = {"", PROP_OBJECT, PROP_EMPTY, NULL};
+static const struct ns_prop hook_members[] = {
+    {"path", PROP_STRING, PROP_REQUIRED, NULL},
+    {"args", PROP_ARRAY, 0, &text_element},
+    {"env", PROP_ARRAY, 0, &text_element},
+    {"timeout", PROP_INTEGER, 0, NULL},
+    PROP_END,
+};
+static const struct ns_prop hook_element = {"", PROP_OBJECT, 0, hook_members};
 static const struct ns_prop hooks_members[] = {
-    {"prestart", PROP_ARRAY, PROP_EMPTY, &hook_element, "no hook is run"},
-    {"createRuntime", PROP_ARRAY, PROP_EMPTY, &hook_element, "no hook is run"},
-    {"createContainer", PROP_ARRAY, PROP_EMPTY, &hook_element, "no hook is run"},
-    {"startContainer", PROP_ARRAY, PROP_EMPTY, &hook_element, "no hook is run"},
-    {"poststart", PROP_ARRAY, PROP_EMPTY, &hook_element, "no hook is run"},
-    {"poststop", PROP_ARRAY, PROP_EMPTY, &hook_element, "no hook is run"},
+    {"prestart", PROP_ARRAY, 0, &hook_element},
+    {"createRuntime", PROP_ARRAY, 0, &hook_element},
+    {"createContainer", PROP_ARRAY, 0, &hook_element},
+    {"startContainer", PROP_ARRAY, 0, &hook_element},
+    {"poststart", PROP_ARRAY, 0, &hook_element},
+    {"poststop", PROP_ARRAY, 0, &hook_element},
     PROP_END,
 };
 

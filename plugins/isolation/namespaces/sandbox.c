@@ -58,6 +58,7 @@ void ns_sandbox_unref(struct ns_sandbox *sandbox)
     free(sandbox->warnings);
     free(sandbox->missing);
     free(sandbox->no_exec);
+    ns_hooks_free(sandbox->hooks);
     free(sandbox);
 }
 

@@ -19,6 +19,8 @@ enum ns_state {
     NS_ADOPTING = 5 /* made by an earlier daemon, and being taken over: what its keeper tells is not yet news */
 };
 
+struct ns_create;
+
 struct ns_sandbox {
     struct ns_sandbox *next;
     struct ns_instance *instance;
@@ -49,6 +51,8 @@ struct ns_sandbox {
     char *rootfs; /* the host's directory that its root is made of; NULL = it is not made of one */
     uint32_t incarnation;
     cloister_process init;
+    struct ns_hooks *hooks;     /* of the host's namespaces; NULL = none */
+    struct ns_create *creating; /* until it is up; NULL then */
     bool no_new_privs;
     bool has_personality; /* so has every exec */
     uint32_t personality;
