@@ -441,9 +441,11 @@ struct cloister_read_file_args {
  * A tar stream (pax, GNU or ustar) into and out of a running container, by a helper in the container's user and mount
  * namespaces. `path`: absolute, inside. files_in: the directory that entries are made below, made if missing (with its
  * parents, 0755, the user's). files_out: a file, or a directory with what is in it; with a '/' at the end its content
- * only. Since 0.3.
+ * only; sockets are left out, and what is in a proc, sysfs or cgroup file system. An archive's extended attributes,
+ * access control lists and file flags are not applied; directories that are there keep their owner and mode. Since 0.3.
  */
-#define CLOISTER_FILES_KEEP_OWNERS (1u << 0) /* in: entries' numeric owners; else all is the user's */
+#define CLOISTER_FILES_KEEP_OWNERS \
+    (1u << 0) /* in: entries' numeric owners, set-id bits, devices; else all is the user's, without them */
 
 /* `stream` is transferred when op != 0 and read to its end. Result: entries, bytes. TRUNCATED input, an entry that
  * would leave `path`, ... : PROTOCOL with the entry's name; what was made before stays. */
