@@ -45,12 +45,18 @@ static bool has_group(const char *hierarchy, const char *name)
     return access(path, F_OK) == 0;
 }
 
-static void expect_file(const char *hierarchy, const char *name, const char *file, const char *wanted)
+static char *read_group(const char *hierarchy, const char *name, const char *file)
 {
-    char path[768], *text;
+    char path[768];
 
     snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s/%s/%s", hierarchy, bed.cgroup_root, name, file);
-    text = bed_read(path);
+    return bed_read(path);
+}
+
+static void expect_file(const char *hierarchy, const char *name, const char *file, const char *wanted)
+{
+    char *text = read_group(hierarchy, name, file);
+
     assert_string_equal(text, wanted);
     free(text);
 }
@@ -78,7 +84,9 @@ static void test_own_limits_refused(void **state)
     static const struct {
         const char *resources;
         const char *subject;
-    } rows[] = {{"{\"memory\":{\"limits\":1}}", "resources.memory.limits"}, {"[]", "resources"}};
+    } rows[] = {{"{\"memory\":{\"limits\":1}}", "resources.memory.limits"},
+                {"[]", "resources"},
+                {"{\"pids\":{\"limit\":0}}", "resources.pids.limit"}};
     struct bed_sandbox *s = house_prepare(ID_A, "/bin/true");
     struct bed_outcome out;
 
@@ -178,11 +186,33 @@ static void test_leaf(void **state)
     house_destroy(s);
 }
 
+/* Without v1's list programs do its work: the sandbox's and the container's must both let an access pass. */
+static void test_device_programs(void **state)
+{
+    struct bed_sandbox *s;
+    struct bed_outcome out;
+    char *list;
+
+    snprintf(bed.forbid, sizeof(bed.forbid), "[\"v1-devices\"]");
+    bed_restart();
+    s = house_prepare(
+        ID_A, "/bin/sh -c|true </dev/null || exit 1; true </dev/zero && exit 2; true >/dev/zero || exit 3; exit 9");
+    s->create.resources = CLOISTER_SV("{\"devices\":[{\"allow\":true},{\"allow\":false,\"type\":\"c\",\"major\":1,"
+                                      "\"minor\":5,\"access\":\"r\"}]}");
+    house_create(s, &out);
+    assert_int_equal(bed_exit_of(s->args.init).value, 9);
+    list = read_group("devices", name_of(s, "", "/c1"), "devices.list");
+    assert_string_equal(list, "a *:* rwm\n"); /* untouched */
+    free(list);
+    house_destroy(s);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        HOUSE_TEST(test_own_limits),  HOUSE_TEST(test_own_limits_refused),  HOUSE_TEST(test_parent),
-        HOUSE_TEST(test_bad_parents), HOUSE_TEST(test_sweep_below_parents), HOUSE_TEST(test_leaf),
+        HOUSE_TEST(test_own_limits),      HOUSE_TEST(test_own_limits_refused),  HOUSE_TEST(test_parent),
+        HOUSE_TEST(test_bad_parents),     HOUSE_TEST(test_sweep_below_parents), HOUSE_TEST(test_leaf),
+        HOUSE_TEST(test_device_programs),
     };
 
     return house_main(argc, argv, tests, sizeof(tests) / sizeof(*tests), NULL);
