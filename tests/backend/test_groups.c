@@ -207,12 +207,41 @@ static void test_device_programs(void **state)
     house_destroy(s);
 }
 
+static struct cloister_option_value option(uint32_t type, const char *text, uint64_t number)
+{
+    return (struct cloister_option_value){.set = 1, .type = type, .text = {text, strlen(text)}, .number = number};
+}
+
+/* Only what something else can stand in for may be forbidden. */
+static void test_bad_forbid(void **state)
+{
+    static const char *const lists[] = {"[\"v2-freze\"]", "[\"open-tree\"]", "{}", "[1]", "[\"v2-kill\",\"x\"]"};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+        struct cloister_option_value options[] = {
+            option(CLOISTER_OPTION_STRING, "/x", 0),   option(CLOISTER_OPTION_JSON, "{}", 0),
+            option(CLOISTER_OPTION_U64, "", 1000),     option(CLOISTER_OPTION_U64, "", 65536),
+            option(CLOISTER_OPTION_U64, "", 60),       option(CLOISTER_OPTION_STRING, "", 0),
+            option(CLOISTER_OPTION_JSON, lists[i], 0),
+        };
+        struct cloister_create_args args = {
+            CLOISTER_INIT(struct cloister_create_args), 7, bed_host(), {"main", 4}, options, sizeof(*options)};
+        struct cloister_error err = CLOISTER_ERROR_INIT;
+        void *instance = NULL;
+
+        assert_int_equal(bed.iso->life.create(&args, &instance, &err), -1);
+        assert_string_equal(err.subject, "forbid");
+        if (strcmp(lists[i], "{}") != 0 && strstr(err.chain, "v1-devices, device-programs, v2-freeze") == NULL)
+            fail_msg("%s: %s", lists[i], err.chain);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         HOUSE_TEST(test_own_limits),      HOUSE_TEST(test_own_limits_refused),  HOUSE_TEST(test_parent),
         HOUSE_TEST(test_bad_parents),     HOUSE_TEST(test_sweep_below_parents), HOUSE_TEST(test_leaf),
-        HOUSE_TEST(test_device_programs),
+        HOUSE_TEST(test_device_programs), HOUSE_TEST(test_bad_forbid),
     };
 
     return house_main(argc, argv, tests, sizeof(tests) / sizeof(*tests), NULL);

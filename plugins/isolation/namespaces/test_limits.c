@@ -332,11 +332,45 @@ static void test_attach(void **state)
     ns_hierarchies_clear(&real);
 }
 
+/* A container on a machine that is all v2: one group to join, kills counted there, a program for its devices. */
+static void test_container_v2(void **state)
+{
+    static const char program[] = "{\"cwd\":\"/\",\"args\":[\"/bin/true\"]}";
+    static const struct cloister_process_args process = {CLOISTER_INIT(struct cloister_process_args),
+                                                         .oci = {program, sizeof(program) - 1}};
+    static const char spec[] = "{\"ociVersion\":\"1.1.0\",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":"
+                               "\"pid\"}],\"resources\":{\"memory\":{\"limit\":4096}}}}";
+    const struct cloister_container_args args = {CLOISTER_INIT(struct cloister_container_args),
+                                                 .init = CLOISTER_INIT_PROCESS,
+                                                 .start = CLOISTER_START_NOW,
+                                                 .rootfs_kind = CLOISTER_ROOTFS_DIRECTORY,
+                                                 .rootfs = CLOISTER_SV("/root/fs"),
+                                                 .spec = {spec, sizeof(spec) - 1},
+                                                 .process = &process};
+    static const struct ask v2 = {.list = v2_list}, v1 = {.list = v1_list};
+
+    for (unsigned i = 0; i < 2; i++) {
+        NS_FREE char *writes = NULL;
+        struct cloister_error err;
+        struct ns_compile c;
+
+        assert_int_equal(compile(i ? &v1 : &v2, "{}", &c, &err), 0);
+        if (ns_compile_container(&c, &args) < 0)
+            fail_msg("%s", err.chain);
+        assert_int_equal(c.plan.head.oom_kind, i ? CL_WIRE_OOM_V1 : CL_WIRE_OOM_V2);
+        assert_int_equal(c.needs[c.plan.head.oom_fd].kind, NS_NEED_OOM);
+        assert_int_equal(c.device_code == NULL, i);
+        writes = writes_of(&c);
+        assert_string_equal(writes, i ? "devices.deny=a; memory.limit_in_bytes=4096" : "memory.max=4096");
+        done(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),    cmocka_unit_test(test_hybrid), cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_devices), cmocka_unit_test(test_attach),
+        cmocka_unit_test(test_devices), cmocka_unit_test(test_attach), cmocka_unit_test(test_container_v2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
