@@ -231,6 +231,7 @@ void bed_close(void)
     char command[128];
 
     end_instance();
+    cl_host_release(&rooms);
     if (borrowed)
         return;
     snprintf(command, sizeof(command), "rm -rf %s", bed.dir);
