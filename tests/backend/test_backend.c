@@ -282,6 +282,9 @@ static void test_pause_and_blocked(void **state)
 }
 
 /* Debian's own runtimes' specs, with only terminal and args changed. */
+/* The root is the call's; a tool writes "rootfs" there. */
+#define NO_ROOT "sed -i -e 's#\"path\": \"rootfs\"#\"path\": \"\"#' config.json"
+
 static void test_debian_specs(void **state)
 {
     static const char *const tools[] = {"runc", "crun"};
@@ -292,7 +295,8 @@ static void test_debian_specs(void **state)
         char command[256], path[160];
         char *text;
 
-        snprintf(command, sizeof(command), "cd %s && rm -f config.json && %s spec >/dev/null 2>&1", bed.dir, tools[i]);
+        snprintf(command, sizeof(command), "cd %s && rm -f config.json && %s spec >/dev/null 2>&1 && " NO_ROOT, bed.dir,
+                 tools[i]);
         if (system(command) != 0) {
             free(s);
             print_message("%s spec is not there\n", tools[i]);
@@ -574,7 +578,8 @@ static void test_variants(void **state)
 
         snprintf(path, sizeof(path), "%s/edited.json", bed.dir);
         snprintf(command, sizeof(command),
-                 "cd %s && rm -f config.json && cp %s/%s.json config.json 2>/dev/null || %s spec; sed -e '%s' "
+                 "cd %s && rm -f config.json && cp %s/%s.json config.json 2>/dev/null || %s spec; " NO_ROOT
+                 "; sed -e '%s' "
                  "config.json > %s",
                  bed.dir, house_profiles, cases[i].file, cases[i].file, cases[i].change, path);
         assert_int_equal(system(command), 0);

@@ -53,6 +53,8 @@ static int make_one(const struct ns_cgroups *cgroups, const struct ns_reader *r,
         rc = inherit(dir, "cpuset.cpus");
         rc = rc < 0 ? rc : inherit(dir, "cpuset.mems");
     }
+    if (rc < 0 && !was_there)
+        rmdir(dir); /* whoever tries again makes it again */
     return rc < 0 ? failed(r, -rc, "set up cpuset of cgroup", dir) : was_there;
 }
 
