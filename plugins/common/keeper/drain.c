@@ -94,6 +94,7 @@ static void tell(struct cl_sandbox *sandbox, struct cl_capture *capture)
     record->flags |= CL_WIRE_RECORD_DRAINED;
     cl_wire_init(&message, CL_WIRE_DRAINED, 0);
     message.pseq = capture->pseq;
+    message.container = record->container;
     cl_capture_end_of(capture, message.end);
     cl_sandbox_tell(sandbox, &message);
 }

@@ -59,7 +59,7 @@ static const struct {
     {CL_WIRE_EXIT, SINCE_2(sizeof(struct cl_wire_exit))},
     {CL_WIRE_DOWN, SINCE_2(sizeof(struct cl_wire_down))},
     {CL_WIRE_WARNING, SINCE_2(sizeof(struct cl_wire_warning))},
-    {CL_WIRE_DRAINED, SINCE_3(sizeof(struct cl_wire_drained))},
+    {CL_WIRE_DRAINED, {0, offsetof(struct cl_wire_drained, container), sizeof(struct cl_wire_drained)}},
     {CL_WIRE_POINT, SINCE_4(sizeof(struct cl_wire_point))},
 };
 

@@ -62,7 +62,7 @@ static void test_versions(void **state)
         {CL_WIRE_STDIN, 0, 32, 0},      {CL_WIRE_STDIN_CLOSE, 0, 32, 0}, {CL_WIRE_POLICY, 0, 48, 0},
         {CL_WIRE_RESIZE, 0, 0, 1},      {CL_WIRE_FILE_PUT, 0, 0, 1},     {CL_WIRE_PROCEED, 0, 0, 1},
         {CL_WIRE_ENTER, 0, 0, 1},       {CL_WIRE_ANSWER, 320, 320, 1},   {CL_WIRE_EXIT, 88, 88, 0},
-        {CL_WIRE_WARNING, 312, 312, 0}, {CL_WIRE_DOWN, 32, 32, 0},       {CL_WIRE_DRAINED, 0, 104, 0},
+        {CL_WIRE_WARNING, 312, 312, 0}, {CL_WIRE_DOWN, 32, 32, 0},       {CL_WIRE_DRAINED, 0, 104, 1},
         {CL_WIRE_POINT, 0, 0, 1},
     };
 

@@ -395,6 +395,7 @@ struct cl_wire_drained {
     struct cl_wire_head head;
     uint64_t pseq;
     struct cl_wire_end end[3]; /* by child descriptor */
+    uint64_t container;        /* since 4 */
 };
 
 /* Since 3. `size` bytes, a multiple of 8: the struct, the name, the tag, padding. */

@@ -6,7 +6,6 @@
  * that the keeper says is news.
  */
 #include <errno.h>
-#include <linux/sched.h>
 #include <stdio.h>
 
 #include "freezer.h"
@@ -20,6 +19,15 @@
 #define SETTLE_MAX 20u /* times that a list with something on its way is asked for again */
 
 enum stage { CONNECTING = 1, GREETING = 2, LISTING = 3, READING = 4, RETRYING = 5, RELISTING = 6 };
+
+/* What the record says of a container: all that later execs must know. */
+struct recorded {
+    const struct cloister_iso_container *args;
+    struct ns_container *container; /* a reference */
+    struct ns_compile compile;
+    struct ns_filter *filter;
+    struct cloister_error err;
+};
 
 struct adopt {
     struct ns_op base; /* first */
@@ -35,11 +43,10 @@ struct adopt {
     int32_t pid;
     bool members; /* nobody listens, yet somebody lives in its groups */
     uint32_t version;
-    /* compiled once */
+    /* compiled once, one for each container */
     bool compiled;
-    struct ns_compile compile;
-    struct ns_filter *filter;
-    struct cloister_error compile_err;
+    struct recorded *recorded;
+    uint32_t recorded_count;
 
     bool known;       /* by us, before: its connection is there, and stays when this ends */
     uint64_t listing; /* serial of the last LIST */
@@ -57,8 +64,12 @@ static void free_adopt(struct adopt *adopt)
         close(adopt->sock);
     if (adopt->pidfd >= 0)
         close(adopt->pidfd);
-    ns_compile_clear(&adopt->compile);
-    ns_filter_unref(adopt->filter);
+    for (uint32_t i = 0; i < adopt->recorded_count; i++) {
+        ns_compile_clear(&adopt->recorded[i].compile);
+        ns_filter_unref(adopt->recorded[i].filter);
+        ns_container_unref(adopt->recorded[i].container);
+    }
+    free(adopt->recorded);
     ns_inventory_clear(&adopt->inventory);
     if (adopt->sandbox)
         ns_sandbox_unref(adopt->sandbox);
@@ -98,18 +109,14 @@ static void tell(struct adopt *adopt)
 {
     struct ns_sandbox *sandbox = ns_sandbox_ref(adopt->sandbox);
     struct cloister_result result = {CLOISTER_INIT(struct cloister_result), .inventory = &adopt->inventory.told};
-    bool exited = adopt->inventory.init_exited && sandbox->has_container;
 
     sandbox->state = NS_UP;
-    sandbox->down = exited;
     sandbox->frozen = adopt->inventory.told.frozen != 0;
-    sandbox->container_frozen = adopt->inventory.container.frozen != 0;
-    if (!adopt->known)
-        sandbox->init_user = adopt->inventory.user;
     ns_op_done(&adopt->base, &result);
     free_adopt(adopt);
-    if (exited && sandbox->outer_pid && sandbox->state == NS_UP)
-        ns_sandbox_end_the_rest(sandbox);
+    for (const struct ns_container *one = sandbox->containers; one && sandbox->state == NS_UP; one = one->next)
+        if (one->number != 0 && one->down && one->outer_pid)
+            ns_container_end_the_rest(sandbox, one);
     ns_sandbox_pause(sandbox, false);
     ns_sandbox_unref(sandbox);
 }
@@ -193,28 +200,25 @@ static void ask_list(struct adopt *adopt)
 
 /* --- connection --- */
 
+static void settle_one(struct adopt *adopt, struct recorded *recorded)
+{
+    const struct cloister_host *host = adopt->base.instance->host;
+    struct ns_container *container = recorded->container;
+    char sentence[1024];
+
+    ns_container_settle(container, &recorded->compile, recorded->filter);
+    if (recorded->err.code == 0 || container->no_exec != NULL)
+        return;
+    host->log->error_sentence(&recorded->err, sentence, sizeof(sentence));
+    container->no_exec = ns_format("%s", sentence);
+    cloister_log(host, CLOISTER_ERROR, "sandbox '%s': the recorded spec of container '%s' cannot be used for execs: %s",
+                 adopt->sandbox->id, container->cid, sentence);
+}
+
 static void settle(struct adopt *adopt)
 {
-    struct ns_sandbox *sandbox = adopt->sandbox;
-
-    if (sandbox->filter == NULL)
-        sandbox->filter = ns_filter_ref(adopt->filter);
-    sandbox->ns_new = adopt->compile.plan.head.ns_new;
-    sandbox->has_personality = (adopt->compile.plan.head.flags & CL_WIRE_PLAN_PERSONALITY) != 0;
-    sandbox->personality = adopt->compile.plan.head.personality;
-    if (sandbox->hooks == NULL) {
-        sandbox->hooks = adopt->compile.hooks;
-        adopt->compile.hooks = NULL;
-    }
-    sandbox->outer_pid = !ns_has_new(&adopt->compile, CLONE_NEWPID);
-    if (adopt->compile_err.code != 0 && sandbox->no_exec == NULL) {
-        char sentence[1024];
-
-        adopt->base.instance->host->log->error_sentence(&adopt->compile_err, sentence, sizeof(sentence));
-        sandbox->no_exec = ns_format("%s", sentence);
-        cloister_log(adopt->base.instance->host, CLOISTER_ERROR,
-                     "sandbox '%s': its recorded spec cannot be used for execs: %s", sandbox->id, sentence);
-    }
+    for (uint32_t i = 0; i < adopt->recorded_count; i++)
+        settle_one(adopt, &adopt->recorded[i]);
 }
 
 static bool is_ours(const struct adopt *adopt, const struct cl_wire_hello *hello)
@@ -299,18 +303,20 @@ static void greet(struct adopt *adopt)
 /* [worker] A spec that cannot be compiled does not keep a sandbox from being taken over: only from further execs. */
 static void compile(struct adopt *adopt)
 {
-    struct ns_compile *c = &adopt->compile;
     struct ns_instance *instance = adopt->base.instance;
-    const struct cloister_iso_container *container = adopt->args->containers;
 
-    if (adopt->compiled || adopt->args->container_count == 0)
+    if (adopt->compiled || adopt->recorded_count == 0)
         return;
     ns_halt_before(instance, NS_STEP_adopt_compile);
     adopt->compiled = true;
-    c->id = ns_view(adopt->sandbox->id);
-    c->rootfs = container->rootfs;
-    if (ns_compile_known(c, container->spec) == 0 && c->seccomp)
-        ns_filters_get(instance->filters, &c->r, c->seccomp, &adopt->filter);
+    for (uint32_t i = 0; i < adopt->recorded_count; i++) {
+        struct recorded *one = &adopt->recorded[i];
+
+        one->compile.id = ns_view(adopt->sandbox->id);
+        one->compile.rootfs = one->args->rootfs;
+        if (ns_compile_known(&one->compile, one->args->spec) == 0 && one->compile.seccomp)
+            ns_filters_get(instance->filters, &one->compile.r, one->compile.seccomp, &one->filter);
+    }
     ns_halt_after(instance, NS_STEP_adopt_compile);
 }
 
@@ -396,22 +402,43 @@ static void cancel(struct ns_op *op)
 
 /* --- beginning --- */
 
-static int set_container(struct ns_sandbox *sandbox, const struct cloister_iso_adopt_args *args)
+static const struct cloister_iso_container *recorded_container(const struct cloister_iso_adopt_args *args, uint64_t i)
 {
-    const struct cloister_iso_container *container = args->containers;
+    return (const void *)((const char *)args->containers + i * args->container_size);
+}
 
-    sandbox->has_container = args->container_count > 0;
-    sandbox->cid = ns_dup(sandbox->has_container && container->cid.size ? container->cid : CLOISTER_SV("main"));
-    if (sandbox->cid == NULL)
+static int set_container(struct adopt *adopt, const struct cloister_iso_container *args)
+{
+    struct ns_instance *instance = adopt->base.instance;
+    struct recorded *recorded = &adopt->recorded[adopt->recorded_count];
+    struct ns_container *container = ns_container_new(adopt->sandbox, args->cid.size ? args->cid : CLOISTER_SV("main"));
+    struct ns_reader r;
+
+    if (container == NULL)
         return -1;
-    if (sandbox->has_container) {
-        sandbox->incarnation = container->incarnation;
-        sandbox->init = container->init;
-        if (container->rootfs.size > 0)
-            sandbox->rootfs = ns_dup(container->rootfs);
-        sandbox->no_new_privs = container->no_new_privs != 0;
-    }
+    adopt->recorded_count++;
+    container->incarnation = args->incarnation;
+    container->init = args->init;
+    container->no_new_privs = args->no_new_privs != 0;
+    if (args->rootfs.size > 0)
+        container->rootfs = ns_dup(args->rootfs);
+    recorded->args = args;
+    recorded->container = ns_container_ref(container);
+    recorded->err = (struct cloister_error)CLOISTER_ERROR_INIT;
+    r = ns_reader(instance, &recorded->err);
+    ns_compile_init(&recorded->compile, &r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
     return 0;
+}
+
+static int set_containers(struct adopt *adopt)
+{
+    uint64_t count = adopt->args->container_count;
+
+    adopt->recorded = calloc(count + 1, sizeof(*adopt->recorded));
+    for (uint64_t i = 0; i < count; i++)
+        if (adopt->recorded == NULL || set_container(adopt, recorded_container(adopt->args, i)) < 0)
+            return -1;
+    return adopt->recorded ? 0 : -1;
 }
 
 /* Known already: an earlier call was answered, and is asked again. */
@@ -438,9 +465,9 @@ static int take_new(struct adopt *adopt, const struct ns_reader *r)
         return ns_no_memory(r);
     adopt->sandbox = ns_sandbox_ref(sandbox);
     sandbox->intent = intent;
-    ns_layout_container(intent.group, intent.split, NS_CONTAINER, NULL, sandbox->group);
     sandbox->state = NS_ADOPTING;
-    if (set_container(sandbox, args) < 0)
+    sandbox->last_number = NS_CONTAINER_FIRST;
+    if (set_containers(adopt) < 0)
         return ns_no_memory(r);
     ns_hold_range(instance, sandbox->id, &intent);
     return instance->host->system->run_path(instance->host, args->sandbox.id, "k", sandbox->socket,
@@ -494,15 +521,12 @@ void ns_adopt(void *ctx, const struct cloister_iso_adopt_args *args, cloister_op
     adopt->args = args;
     adopt->sock = adopt->pidfd = -1;
     adopt->version = CL_WIRE_VERSION;
-    adopt->compile_err = (struct cloister_error)CLOISTER_ERROR_INIT;
     if (begin(adopt, &r) < 0) {
         free_adopt(adopt);
         ns_fail_now(instance, number, &err);
         return;
     }
     ns_op_begin(instance, &adopt->base, number, cancel);
-    r.err = &adopt->compile_err;
-    ns_compile_init(&adopt->compile, &r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
     if (!adopt->known)
         start_connect(adopt);
     else if (instance->host->loop->post(instance->host, finish_known, adopt) < 0)

@@ -8,6 +8,7 @@ void ns_call_complete(struct ns_call *call)
 {
     ns_deadline_end(&call->deadline, &call->base);
     ns_op_done(&call->base, &call->result);
+    ns_container_unref(call->container);
     ns_sandbox_unref(call->sandbox);
     free(call);
 }
@@ -60,6 +61,7 @@ struct ns_call *ns_call_new(struct ns_instance *instance, const struct cloister_
         return NULL;
     }
     call->sandbox = ns_sandbox_ref(sandbox);
+    call->container = ns_container_ref(ns_container_find(sandbox, cid));
     call->args = args;
     call->result = (struct cloister_result){CLOISTER_INIT(struct cloister_result)};
     ns_op_begin(instance, &call->base, number, cancel);

@@ -7,9 +7,10 @@
 #include "hook_run.h"
 
 struct ns_call {
-    struct ns_op base;          /* first */
-    struct ns_sandbox *sandbox; /* a reference */
-    const void *args;           /* of the operation */
+    struct ns_op base;              /* first */
+    struct ns_sandbox *sandbox;     /* a reference */
+    struct ns_container *container; /* so too; the one that was asked for, or the first */
+    const void *args;               /* of the operation */
     uint64_t serial;
     bool cancellable;              /* START */
     bool kills;                    /* SIGKILL: it completes when those that a v1 freezer held back are let go */

@@ -25,8 +25,8 @@ static bool after_start(struct ns_call *call)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
 
-    call->hooks =
-        ns_hook_run_start(call->sandbox, NS_HOOK_POSTSTART, "running", call->result.pid, after_start_done, call, &err);
+    call->hooks = ns_hook_run_start(call->sandbox, call->container, NS_HOOK_POSTSTART, "running", call->result.pid,
+                                    after_start_done, call, &err);
     if (err.code != 0)
         ns_sandbox_warn(call->sandbox, "hooks.poststart", err.chain);
     return call->hooks != NULL;
@@ -65,10 +65,10 @@ void ns_container_start(void *ctx, const struct cloister_iso_start_args *args, c
         return;
     }
     cl_wire_init(&message, CL_WIRE_START, 0);
-    message.container = NS_CONTAINER;
-    ns_stdio_move(&stdio, fds, &count, call->sandbox->init_user, message.stdio, &message.memo);
-    message.memo.drain_idle_ns = call->sandbox->drain_idle;
-    message.memo.drain_max_ns = call->sandbox->drain_max;
+    message.container = call->container->number;
+    ns_stdio_move(&stdio, fds, &count, call->container->init_user, message.stdio, &message.memo);
+    message.memo.drain_idle_ns = call->container->drain_idle;
+    message.memo.drain_max_ns = call->container->drain_max;
     call->cancellable = true;
     call->result.process = args->init;
     call->result.container_state = CLOISTER_CONTAINER_RUNNING;
@@ -158,7 +158,7 @@ void ns_container_kill(void *ctx, const struct cloister_iso_kill_args *args, clo
     if (call == NULL)
         return;
     cl_wire_init(&message, CL_WIRE_SIGNAL, 0);
-    message.target = NS_CONTAINER;
+    message.target = call->container->number;
     message.scope = scopes[kill->set];
     call->kills = kill->signal == SIGKILL;
     message.signal = (int32_t)kill->signal;

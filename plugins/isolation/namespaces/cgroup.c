@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/xattr.h>
 
 #include "cgroup_file.h"
 #include "cgroup_walk.h"
@@ -99,6 +100,28 @@ int ns_group_open_procs(const struct ns_cgroups *cgroups, const struct ns_reader
     int fd = path ? open(path, flags | O_CLOEXEC) : -1;
 
     return fd >= 0 ? fd : ns_group_open(cgroups, r, hierarchy, name, "cgroup.procs", flags);
+}
+
+bool ns_group_is_marked(const struct ns_cgroups *cgroups, const char *name)
+{
+    for (uint32_t i = 0; i < cgroups->hierarchies->count; i++) {
+        NS_FREE char *path = ns_group_path(cgroups, i, name, NULL);
+        char mark[4];
+
+        if (path && getxattr(path, NS_GROUP_MARK, mark, sizeof(mark)) >= 0)
+            return true;
+    }
+    return false;
+}
+
+void ns_group_mark(const struct ns_cgroups *cgroups, const char *name)
+{
+    for (uint32_t i = 0; i < cgroups->hierarchies->count; i++) {
+        NS_FREE char *path = ns_group_path(cgroups, i, name, NULL);
+
+        if (path)
+            setxattr(path, NS_GROUP_MARK, "1", 1, 0); /* one that takes it is enough */
+    }
 }
 
 /* --- finding --- */

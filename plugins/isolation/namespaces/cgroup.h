@@ -78,6 +78,11 @@ bool ns_group_members(const struct ns_cgroups *cgroups, uint32_t hierarchy, cons
 bool ns_group_sandbox_members(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *group,
                               bool (*fn)(void *ctx, long pid), void *ctx);
 
+/* It is there, and carries our mark. */
+bool ns_group_is_marked(const struct ns_cgroups *cgroups, const char *name);
+/* Puts it on: the group is another's child for its limits' sake, and not of that one's making. */
+void ns_group_mark(const struct ns_cgroups *cgroups, const char *name);
+
 /* On a parent of our making. A container cannot put it on anything: that takes rights over the host. */
 #define NS_GROUP_MARK "trusted.cloister"
 

@@ -30,6 +30,7 @@ static void free_create(struct ns_create *create)
     close_list(create->keepers, &create->keeper_count);
     if (create->plan_fd >= 0)
         close(create->plan_fd);
+    ns_container_unref(create->container);
     if (create->sandbox)
         ns_sandbox_unref(create->sandbox);
     free(create);
@@ -65,7 +66,8 @@ void ns_create_undo(struct ns_create *create)
         ns_hook_run_cancel(create->hooks);
         return;
     }
-    create->sandbox->creating = NULL;
+    if (create->container)
+        create->container->creating = NULL;
     create->stage = NS_UNDOING;
     sandbox->state = NS_ENDING;
     ending = calloc(1, sizeof(*ending));
@@ -99,7 +101,8 @@ void ns_create_finish(struct ns_create *create, int32_t pid)
             container->start == CLOISTER_START_BLOCKED ? CLOISTER_CONTAINER_CREATED : CLOISTER_CONTAINER_RUNNING;
     }
     sandbox->state = NS_UP;
-    sandbox->creating = NULL;
+    if (create->container)
+        create->container->creating = NULL;
     ns_op_done(&create->base, &result);
     free_create(create);
 }
@@ -110,13 +113,14 @@ static void made(void *ctx, struct cl_packet *answer, int os_errno)
 
     if (create->stage == NS_UNDOING)
         return;
+    create->container->create = 0;
     if (answer == NULL || answer->u.answer.os_errno != 0) {
         if (create->base.err.code == 0) /* a hook's own words are better */
             ns_keeper_error(create->base.instance, &create->base.err, answer, os_errno);
         ns_create_undo(create);
         return;
     }
-    ns_sandbox_warn_missing(create->sandbox);
+    ns_sandbox_warn_missing(create->sandbox, create->container);
     if (create->args->container->start == CLOISTER_START_BLOCKED)
         ns_create_finish(create, ns_answer_pid(answer));
     else
@@ -126,18 +130,17 @@ static void made(void *ctx, struct cl_packet *answer, int os_errno)
 static void send_create(struct ns_create *create)
 {
     uint32_t count = create->fd_count;
-    bool sent;
 
     create->stage = NS_CREATE_MAKING;
-    create->message.container = NS_CONTAINER;
+    create->message.container = create->container->number;
     create->message.pseq = create->args->init;
     create->message.flags = create->args->container->start == CLOISTER_START_BLOCKED ? CL_WIRE_BLOCKED : 0;
     create->fd_count = 0;
     ns_halt_before(create->base.instance, NS_STEP_create_send);
-    sent = ns_conn_send(&create->sandbox->conn, &create->message, create->fds, count, ns_steal_fd(&create->plan_fd),
-                        made, create) != 0;
+    create->container->create = ns_conn_send(&create->sandbox->conn, &create->message, create->fds, count,
+                                             ns_steal_fd(&create->plan_fd), made, create);
     ns_halt_after(create->base.instance, NS_STEP_create_send);
-    if (sent)
+    if (create->container->create != 0)
         return;
     ns_keeper_error(create->base.instance, &create->base.err, NULL, EPIPE);
     ns_create_undo(create);
@@ -200,27 +203,22 @@ static void forked(void *ctx, int32_t result, const char *step, int32_t pid, int
         greet(create);
 }
 
-/* What a later exec needs, and what describe shows, moves to the sandbox. */
+/* What a later exec needs, and what describe shows, moves to the container. */
 static void settle(struct ns_create *create)
 {
-    struct ns_sandbox *sandbox = create->sandbox;
+    struct ns_container *container = create->container;
     struct ns_compile *c = &create->compile;
 
-    sandbox->hooks = c->hooks;
-    c->hooks = NULL;
-    sandbox->creating = create;
-
-    sandbox->ns_new = c->plan.head.ns_new;
-    sandbox->no_new_privs = c->no_new_privs;
-    sandbox->has_personality = (c->plan.head.flags & CL_WIRE_PLAN_PERSONALITY) != 0;
-    sandbox->personality = c->plan.head.personality;
-    sandbox->outer_pid = !ns_has_new(c, CLONE_NEWPID);
-    sandbox->filter = ns_filter_ref(create->filter);
-    sandbox->init_user = c->plan.head.uid;
-    sandbox->drain_idle = create->message.memo.drain_idle_ns;
-    sandbox->drain_max = create->message.memo.drain_max_ns;
+    if (container == NULL)
+        return;
+    container->creating = create;
+    ns_container_settle(container, c, create->filter);
+    container->no_new_privs = c->no_new_privs;
+    container->init_user = c->plan.head.uid;
+    container->drain_idle = create->message.memo.drain_idle_ns;
+    container->drain_max = create->message.memo.drain_max_ns;
     for (uint32_t i = 0; i < c->warning_count; i++)
-        ns_sandbox_warn(sandbox, c->warnings[i].where, c->warnings[i].text);
+        ns_sandbox_warn(create->sandbox, c->warnings[i].where, c->warnings[i].text);
 }
 
 static void prepared(void *ctx)
@@ -254,17 +252,24 @@ static void cancel(struct ns_op *op)
         ns_create_undo(create);
 }
 
-static int set_container(struct ns_sandbox *sandbox, const struct cloister_iso_create_args *args)
+static int set_container(struct ns_create *create, const struct cloister_iso_create_args *args)
 {
-    struct cloister_sv cid = args->container && args->container->cid.size ? args->container->cid : CLOISTER_SV("main");
+    struct ns_sandbox *sandbox = create->sandbox;
+    struct ns_container *container;
 
-    sandbox->cid = ns_dup(cid);
-    sandbox->has_container = args->container != NULL;
-    if (args->container && args->container->rootfs_kind == CLOISTER_ROOTFS_DIRECTORY)
-        sandbox->rootfs = ns_dup(args->container->rootfs);
-    sandbox->incarnation = args->incarnation;
-    sandbox->init = args->init;
-    return sandbox->cid ? 0 : -1;
+    if (args->container == NULL)
+        return 0;
+    container = ns_container_new(sandbox, args->container->cid.size ? args->container->cid : CLOISTER_SV("main"));
+    if (container == NULL)
+        return -1;
+    create->container = ns_container_ref(container);
+    if (args->container->rootfs_kind == CLOISTER_ROOTFS_DIRECTORY)
+        container->rootfs = ns_dup(args->container->rootfs);
+    container->number = sandbox->last_number = NS_CONTAINER_FIRST;
+    container->incarnation = args->incarnation;
+    container->init = args->init;
+    ns_layout_container(sandbox->intent.group, sandbox->intent.split, container->number, NULL, container->group);
+    return 0;
 }
 
 static int begin(struct ns_create *create, const struct cloister_iso_create_args *args, struct cloister_error *err)
@@ -288,8 +293,7 @@ static int begin(struct ns_create *create, const struct cloister_iso_create_args
         return ns_no_memory(&r);
     create->sandbox = ns_sandbox_ref(sandbox);
     sandbox->intent = intent;
-    ns_layout_container(intent.group, intent.split, NS_CONTAINER, NULL, sandbox->group);
-    if (set_container(sandbox, args) < 0)
+    if (set_container(create, args) < 0)
         return ns_no_memory(&r);
     if (!ns_ranges_confirm(instance->ranges, sandbox->id, intent.range))
         return ns_refuse_at(&r, CLOISTER_LIMIT, "ids", "the planned id range has been given away: plan again");

@@ -12,8 +12,9 @@ enum ns_create_stage { NS_PREPARING = 1, NS_FORKING = 2, NS_GREETING = 3, NS_CRE
 struct ns_create {
     struct ns_op base; /* first */
     const struct cloister_iso_create_args *args;
-    struct ns_sandbox *sandbox; /* a reference */
-    uint32_t stage;             /* enum ns_create_stage */
+    struct ns_sandbox *sandbox;     /* a reference */
+    struct ns_container *container; /* so too; NULL = none */
+    uint32_t stage;                 /* enum ns_create_stage */
     struct ns_stdio stdio;
     struct ns_compile compile;
     struct ns_compile whole; /* the sandbox's own resources */

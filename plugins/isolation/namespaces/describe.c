@@ -10,7 +10,9 @@
 struct describe {
     struct ns_op base;          /* first */
     struct ns_sandbox *sandbox; /* a reference */
-    int32_t keeper;             /* pid, 0 = dead; as it was when asked */
+    int32_t keeper;             /* pid, 0 = dead; as it was when asked, like the containers */
+    struct ns_container *containers[CL_WIRE_CONTAINERS_MAX]; /* references */
+    uint32_t count;
     struct cloister_sv text;
 };
 
@@ -121,6 +123,31 @@ static cloister_value *range_object(const struct cloister_value_api *v, const st
     return object;
 }
 
+static void set_container(const struct cloister_value_api *v, cloister_value *object, const struct ns_cgroups *cgroups,
+                          const struct ns_container *container)
+{
+    v->set(object, CLOISTER_SV("namespaces"), namespace_array(v, container->ns_new));
+    v->set(object, CLOISTER_SV("limits"), limit_object(v, cgroups, container->group));
+    v->set(object, CLOISTER_SV("no_new_privs"), v->new_boolean(container->no_new_privs));
+    v->set(object, CLOISTER_SV("seccomp"), v->new_boolean(container->filter != NULL));
+}
+
+static cloister_value *container_object(const struct cloister_value_api *v, const struct ns_cgroups *cgroups,
+                                        const struct describe *d)
+{
+    cloister_value *object = v->new_object();
+
+    for (uint32_t i = 0; i < d->count; i++) {
+        cloister_value *one = v->new_object();
+
+        v->set(one, CLOISTER_SV("number"), v->new_u64(d->containers[i]->number));
+        v->set(one, CLOISTER_SV("cgroup"), text_value(v, d->containers[i]->group));
+        set_container(v, one, cgroups, d->containers[i]);
+        v->set(object, ns_view(d->containers[i]->cid), one);
+    }
+    return object;
+}
+
 /* [worker] */
 static void read_back(void *ctx)
 {
@@ -135,12 +162,12 @@ static void read_back(void *ctx)
     v->set(root, CLOISTER_SV("backend"), text_value(v, "namespaces"));
     v->set(root, CLOISTER_SV("keeper"), keeper_object(v, d));
     v->set(root, CLOISTER_SV("cgroups"), group_object(v, &cgroups, sandbox->intent.group));
-    v->set(root, CLOISTER_SV("namespaces"), namespace_array(v, sandbox->ns_new));
     if (sandbox->intent.range.count > 0)
         v->set(root, CLOISTER_SV("ids"), range_object(v, &sandbox->intent.range));
-    v->set(root, CLOISTER_SV("limits"), limit_object(v, &cgroups, sandbox->group));
-    v->set(root, CLOISTER_SV("no_new_privs"), v->new_boolean(sandbox->no_new_privs));
-    v->set(root, CLOISTER_SV("seccomp"), v->new_boolean(sandbox->filter != NULL));
+    /* The first one's stand beside the sandbox's own, where they were when there was but one. */
+    if (d->count > 0)
+        set_container(v, root, &cgroups, d->containers[0]);
+    v->set(root, CLOISTER_SV("containers"), container_object(v, &cgroups, d));
     v->set(root, CLOISTER_SV("warnings"), warning_array(v, sandbox->warnings));
     if (root == NULL || v->print(root, 0, &d->text) < 0)
         ns_no_memory(&r);
@@ -155,6 +182,8 @@ static void tell(void *ctx)
 
     ns_op_done(&d->base, &result);
     instance->host->value->free_text(d->text);
+    for (uint32_t i = 0; i < d->count; i++)
+        ns_container_unref(d->containers[i]);
     ns_sandbox_unref(d->sandbox);
     free(d);
 }
@@ -183,6 +212,8 @@ void ns_describe(void *ctx, const struct cloister_iso_describe_args *args, clois
     }
     d->sandbox = ns_sandbox_ref(sandbox);
     d->keeper = sandbox->pidfd >= 0 ? sandbox->pid : 0;
+    for (struct ns_container *one = sandbox->containers; one && d->count < CL_WIRE_CONTAINERS_MAX; one = one->next)
+        d->containers[d->count++] = ns_container_ref(one);
     ns_op_begin(instance, &d->base, number, cancel);
     ns_op_job(&d->base, read_back, tell, d);
 }

@@ -29,30 +29,45 @@ static void complete(struct ns_ending *ending)
     free(op);
 }
 
+static void run_hooks(struct ns_ending *ending);
+
 static void after_stop_done(void *ctx, const struct cloister_error *err)
 {
     struct ns_ending *ending = ctx;
 
     if (err->code != 0)
         ns_sandbox_warn(ending->sandbox, err->subject, err->chain);
+    run_hooks(ending);
+}
+
+/* Each container's poststop hooks, one after the other; they can only warn. */
+static void run_hooks(struct ns_ending *ending)
+{
+    while (ending->stopped) {
+        struct cloister_error err = CLOISTER_ERROR_INIT;
+        struct ns_container *container = ending->stopped;
+
+        ending->stopped = container->next;
+        if (ns_hook_run_start(ending->sandbox, container, NS_HOOK_POSTSTOP, "stopped", 0, after_stop_done, ending,
+                              &err))
+            return;
+        if (err.code != 0)
+            ns_sandbox_warn(ending->sandbox, "hooks.poststop", err.chain);
+    }
     complete(ending);
 }
 
-/* Nothing of it is left: then its poststop hooks, which can only warn. */
+/* Nothing of it is left. */
 static void destroyed(struct ns_ending *ending)
 {
     struct ns_op *op = ending->op;
-    struct cloister_error err = CLOISTER_ERROR_INIT;
 
     if (op->err.code == 0 && ending->left)
         op->instance->host->log->error_set(&op->err, CLOISTER_PARTIAL, 0, ending->left, "destroy", "left over: %s",
                                            ending->left);
-    if (op->err.code == 0 && ending->sandbox &&
-        ns_hook_run_start(ending->sandbox, NS_HOOK_POSTSTOP, "stopped", 0, after_stop_done, ending, &err))
-        return;
-    if (err.code != 0)
-        ns_sandbox_warn(ending->sandbox, "hooks.poststop", err.chain);
-    complete(ending);
+    if (op->err.code == 0 && ending->sandbox)
+        ending->stopped = ending->sandbox->containers;
+    run_hooks(ending);
 }
 
 static void asked(void *ctx, struct cl_packet *answer, int os_errno)

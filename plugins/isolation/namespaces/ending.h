@@ -17,10 +17,11 @@ struct ns_ending {
     uint64_t cookie;
     char socket[108];
     cloister_timer *timer;
-    bool gone;         /* the keeper */
-    bool killed;       /* SIGKILL has been sent */
-    bool answered_for; /* somebody lives behind the socket who is not ours, or does not die */
-    char *left;        /* malloc'd: what is left over; NULL = nothing */
+    bool gone;                    /* the keeper */
+    bool killed;                  /* SIGKILL has been sent */
+    bool answered_for;            /* somebody lives behind the socket who is not ours, or does not die */
+    char *left;                   /* malloc'd: what is left over; NULL = nothing */
+    struct ns_container *stopped; /* whose poststop hooks are next */
     void (*done)(struct ns_ending *ending);
     void *ctx;
 };

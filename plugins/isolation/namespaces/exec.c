@@ -14,7 +14,8 @@
 struct exec {
     struct ns_op base; /* first */
     const struct cloister_iso_exec_args *args;
-    struct ns_sandbox *sandbox; /* a reference */
+    struct ns_sandbox *sandbox;     /* a reference */
+    struct ns_container *container; /* so too */
     struct ns_stdio stdio;
     struct ns_compile compile;
     int *fds;
@@ -35,25 +36,26 @@ static void free_exec(struct exec *exec)
     free(exec->fds);
     if (exec->plan_fd >= 0)
         close(exec->plan_fd);
+    ns_container_unref(exec->container);
     if (exec->sandbox)
         ns_sandbox_unref(exec->sandbox);
     free(exec);
 }
 
-/* [worker] The sandbox's filter and flags were settled before it was up, and do not change. */
 static int compile(struct exec *exec)
 {
+    const struct ns_container *container = exec->container;
     struct ns_compile *c = &exec->compile;
 
-    if (ns_compile_process(c, exec->args->exec->process, exec->sandbox->no_new_privs) < 0)
+    if (ns_compile_process(c, exec->args->exec->process, container->no_new_privs) < 0)
         return -1;
-    if (exec->sandbox->has_personality) {
+    if (container->has_personality) {
         c->plan.head.flags |= CL_WIRE_PLAN_PERSONALITY;
-        c->plan.head.personality = exec->sandbox->personality;
+        c->plan.head.personality = container->personality;
     }
     ns_halt_plan(exec->base.instance, "exec", &c->plan);
-    if (exec->sandbox->filter) {
-        const struct ns_seccomp_program *program = ns_filter_program(exec->sandbox->filter);
+    if (container->filter) {
+        const struct ns_seccomp_program *program = ns_filter_program(container->filter);
 
         cl_plan_add_seccomp(&c->plan, program->code, program->count, program->flags);
     }
@@ -69,7 +71,7 @@ static int open_needs(struct exec *exec)
     if (exec->fds == NULL)
         return ns_no_memory(&c->r);
     while (exec->fd_count < c->need_count) {
-        int fd = ns_open_need(c, exec->fd_count, &cgroups, exec->sandbox->group);
+        int fd = ns_open_need(c, exec->fd_count, &cgroups, exec->container->group);
 
         if (fd < 0)
             return -1;
@@ -142,7 +144,7 @@ static bool send(struct exec *exec)
     struct ns_sandbox *sandbox = exec->sandbox;
     uint32_t count = exec->fd_count;
 
-    exec->message.container = NS_CONTAINER;
+    exec->message.container = exec->container->number;
     exec->message.pseq = exec->args->process;
     exec->fd_count = 0;
     ns_halt_before(exec->base.instance, NS_STEP_exec_send);
@@ -182,23 +184,23 @@ static void cancel(struct ns_op *op)
         ns_sandbox_cancel(exec->sandbox, exec->serial);
 }
 
-static bool can_run(struct ns_sandbox *sandbox, struct cloister_sv cid, const struct ns_stdio *stdio,
+static bool can_run(struct ns_sandbox *sandbox, const struct ns_container *container, const struct ns_stdio *stdio,
                     struct cloister_error *err)
 {
     const struct cloister_log_api *log = sandbox->instance->host->log;
     const char *unknown;
 
-    if (sandbox->down) {
-        log->error_set(err, CLOISTER_INVALID_STATE, 0, sandbox->cid, "state", "container '%s' is stopped",
-                       sandbox->cid);
+    if (container->down) {
+        log->error_set(err, CLOISTER_INVALID_STATE, 0, container->cid, "state", "container '%s' is stopped",
+                       container->cid);
         err->detail = CLOISTER_CONTAINER_STOPPED;
         return false;
     }
-    if (ns_sandbox_refuse_frozen(sandbox, cid, err))
+    if (ns_sandbox_refuse_frozen(sandbox, ns_view(container->cid), err))
         return false;
-    if (sandbox->no_exec) {
-        log->error_set(err, CLOISTER_CORRUPT, 0, sandbox->cid, "spec", "nothing can be run in container '%s': %s",
-                       sandbox->cid, sandbox->no_exec);
+    if (container->no_exec) {
+        log->error_set(err, CLOISTER_CORRUPT, 0, container->cid, "spec", "nothing can be run in container '%s': %s",
+                       container->cid, container->no_exec);
         return false;
     }
     unknown = ns_stdio_too_new(stdio, sandbox->conn.version);
@@ -207,8 +209,8 @@ static bool can_run(struct ns_sandbox *sandbox, struct cloister_sv cid, const st
     return unknown == NULL;
 }
 
-static struct exec *new_exec(struct ns_sandbox *sandbox, const struct cloister_iso_exec_args *args,
-                             struct cloister_error *err)
+static struct exec *new_exec(struct ns_sandbox *sandbox, struct ns_container *container,
+                             const struct cloister_iso_exec_args *args, struct cloister_error *err)
 {
     struct ns_reader r = ns_reader(sandbox->instance, err);
     struct exec *exec = calloc(1, sizeof(*exec));
@@ -222,6 +224,7 @@ static struct exec *new_exec(struct ns_sandbox *sandbox, const struct cloister_i
     ns_stdio_init(&exec->stdio);
     cl_wire_init(&exec->message, CL_WIRE_EXEC, 0);
     exec->sandbox = ns_sandbox_ref(sandbox);
+    exec->container = ns_container_ref(container);
     exec->version = sandbox->conn.version;
     if (ns_memo_set(&r, &exec->message.memo, args->exec->name, args->exec->process) == 0)
         return exec;
@@ -237,12 +240,14 @@ void ns_exec(void *ctx, const struct cloister_iso_exec_args *args, cloister_op n
     struct ns_reader r = ns_reader(instance, &err);
     struct ns_stdio stdio;
     struct ns_sandbox *sandbox;
+    struct ns_container *container;
     struct exec *exec = NULL;
     int taken = ns_stdio_take_process(&r, process, &stdio);
 
     sandbox = taken < 0 ? NULL : ns_sandbox_up(instance, &args->sandbox, args->exec->container, number);
-    if (sandbox && can_run(sandbox, args->exec->container, &stdio, &err))
-        exec = new_exec(sandbox, args, &err);
+    container = sandbox ? ns_container_find(sandbox, args->exec->container) : NULL;
+    if (container && can_run(sandbox, container, &stdio, &err))
+        exec = new_exec(sandbox, container, args, &err);
     if (exec == NULL) {
         if (err.code != 0)
             ns_fail_now(instance, number, &err);

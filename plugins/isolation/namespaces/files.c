@@ -226,12 +226,12 @@ static void set_words(struct ns_transfer *transfer, struct cloister_sv user, str
 
 static void must_run(struct ns_transfer *transfer)
 {
-    struct ns_sandbox *sandbox = transfer->sandbox;
+    const struct ns_container *container = transfer->container;
 
-    if (transfer->base.err.code != 0 || !sandbox->down)
+    if (transfer->base.err.code != 0 || !container->down)
         return;
-    transfer->host->log->error_set(&transfer->base.err, CLOISTER_INVALID_STATE, 0, sandbox->cid, "state",
-                                   "container '%s' is stopped", sandbox->cid);
+    transfer->host->log->error_set(&transfer->base.err, CLOISTER_INVALID_STATE, 0, container->cid, "state",
+                                   "container '%s' is stopped", container->cid);
     transfer->base.err.detail = CLOISTER_CONTAINER_STOPPED;
 }
 
@@ -253,7 +253,7 @@ void ns_files_in(void *ctx, const struct cloister_iso_files_in_args *args, clois
     struct ns_transfer *transfer = NULL;
 
     if (flow)
-        transfer = ns_transfer_new(sandbox, &kind_in, number);
+        transfer = ns_transfer_new(sandbox, files->container, &kind_in, number);
     else if (sandbox)
         ns_fail_memory(instance, number);
     if (transfer == NULL) {
@@ -277,7 +277,7 @@ void ns_files_out(void *ctx, const struct cloister_iso_files_out_args *args, clo
     struct ns_instance *instance = ctx;
     const struct cloister_files_out_args *files = args->files;
     struct ns_sandbox *sandbox = ns_sandbox_up(instance, &args->sandbox, files->container, number);
-    struct ns_transfer *transfer = sandbox ? ns_transfer_new(sandbox, &kind_out, number) : NULL;
+    struct ns_transfer *transfer = sandbox ? ns_transfer_new(sandbox, files->container, &kind_out, number) : NULL;
 
     if (transfer == NULL)
         return;
@@ -292,12 +292,12 @@ void ns_files_out(void *ctx, const struct cloister_iso_files_out_args *args, clo
 /* Its mounts have gone with its processes; what is left is the directory that its root was made of. */
 static void find_stopped(struct ns_transfer *transfer)
 {
-    struct ns_sandbox *sandbox = transfer->sandbox;
+    const struct ns_container *container = transfer->container;
     struct ns_reader r = ns_reader(transfer->instance, &transfer->base.err);
 
-    if (sandbox->rootfs == NULL)
+    if (container->rootfs == NULL)
         ns_refuse_at(&r, CLOISTER_UNSUPPORTED, "container", "is stopped, and its root has gone with it");
-    else if ((transfer->host_root = ns_dup(ns_view(sandbox->rootfs))) == NULL)
+    else if ((transfer->host_root = ns_dup(ns_view(container->rootfs))) == NULL)
         ns_no_memory(&r);
 }
 
@@ -306,7 +306,7 @@ void ns_file_read(void *ctx, const struct cloister_iso_read_file_args *args, clo
     struct ns_instance *instance = ctx;
     const struct cloister_read_file_args *file = args->read_file;
     struct ns_sandbox *sandbox = ns_sandbox_up(instance, &args->sandbox, file->container, number);
-    struct ns_transfer *transfer = sandbox ? ns_transfer_new(sandbox, &kind_cat, number) : NULL;
+    struct ns_transfer *transfer = sandbox ? ns_transfer_new(sandbox, file->container, &kind_cat, number) : NULL;
     struct ns_reader r;
 
     if (transfer == NULL)
@@ -318,7 +318,7 @@ void ns_file_read(void *ctx, const struct cloister_iso_read_file_args *args, clo
         ns_refuse_at(&r, CLOISTER_INVALID, "max", "is more than %u", CLOISTER_READ_FILE_MAX);
     else
         set_words(transfer, CLOISTER_SV(""), file->path);
-    if (transfer->base.err.code == 0 && sandbox->down)
+    if (transfer->base.err.code == 0 && transfer->container->down)
         find_stopped(transfer);
     ns_transfer_start(transfer);
 }

@@ -93,7 +93,7 @@ static void begin(struct ns_instance *instance, const struct cloister_iso_freeze
     freeze->scope = args->container.size ? NS_FREEZE_CONTAINER : NS_FREEZE_SANDBOX;
     freeze->deadline = args->deadline ? args->deadline : instance->host->system->now_mono() + DEADLINE_NS;
     snprintf(freeze->group, sizeof(freeze->group), "%s",
-             args->container.size ? ns_sandbox_group(sandbox, args->container) : sandbox->intent.group);
+             args->container.size ? ns_container_find(sandbox, args->container)->group : sandbox->intent.group);
     ns_op_begin(instance, &freeze->base, number, cancel);
     ns_op_job(&freeze->base, work, done, freeze);
 }
@@ -114,23 +114,44 @@ void ns_sandbox_note_frozen(struct ns_sandbox *sandbox, const char *group, bool 
 {
     if (group == NULL)
         sandbox->frozen = frozen;
-    else if (strcmp(group, sandbox->group) == 0)
-        sandbox->container_frozen = frozen;
+    for (struct ns_container *one = sandbox->containers; one && group; one = one->next)
+        if (strcmp(group, one->group) == 0)
+            one->frozen = frozen;
 }
 
 bool ns_sandbox_any_frozen(const struct ns_sandbox *sandbox)
 {
-    return sandbox->frozen || sandbox->container_frozen;
+    bool any = sandbox->frozen;
+
+    for (const struct ns_container *one = sandbox->containers; one; one = one->next)
+        any = any || one->frozen;
+    return any;
+}
+
+/* A group holds what is below it. */
+static bool holds(const struct ns_container *holder, const struct ns_container *one)
+{
+    size_t size = strlen(holder->group);
+
+    return strncmp(one->group, holder->group, size) == 0 && (one->group[size] == 0 || one->group[size] == '/');
 }
 
 bool ns_sandbox_refuse_frozen(const struct ns_sandbox *sandbox, struct cloister_sv cid, struct cloister_error *err)
 {
-    if (!ns_sandbox_any_frozen(sandbox))
-        return false;
-    sandbox->instance->host->log->error_set(err, CLOISTER_FROZEN, 0, sandbox->cid, "state", "%s '%s' is frozen",
-                                            sandbox->frozen ? "sandbox" : "container",
-                                            sandbox->frozen ? sandbox->name : sandbox->cid);
-    return true;
+    const struct cloister_log_api *log = sandbox->instance->host->log;
+    const struct ns_container *container = ns_container_find(sandbox, cid);
+
+    if (sandbox->frozen) {
+        log->error_set(err, CLOISTER_FROZEN, 0, sandbox->id, "state", "sandbox '%s' is frozen", sandbox->name);
+        return true;
+    }
+    for (const struct ns_container *one = sandbox->containers; container && one; one = one->next) {
+        if (!one->frozen || !holds(one, container))
+            continue;
+        log->error_set(err, CLOISTER_FROZEN, 0, one->cid, "state", "container '%s' is frozen", one->cid);
+        return true;
+    }
+    return false;
 }
 
 /* --- who dies in a v1-frozen sandbox --- */

@@ -16,8 +16,9 @@
 #define WORDS_MOST 4096
 
 struct ns_hook_run {
-    struct ns_sandbox *sandbox; /* a reference */
-    uint32_t when;              /* what is still to be run */
+    struct ns_sandbox *sandbox;     /* a reference */
+    struct ns_container *container; /* so too */
+    uint32_t when;                  /* what is still to be run */
     const char *status;
     int32_t pid;
     ns_hooks_done_fn done;
@@ -57,6 +58,7 @@ static void end_run(void *ctx)
     if (run->cancelled && run->err.code == 0)
         host_of(run)->log->error_set(&run->err, CLOISTER_CANCELLED, 0, "", "cancel", "cancelled");
     run->done(run->ctx, &run->err);
+    ns_container_unref(run->container);
     ns_sandbox_unref(run->sandbox);
     free(run);
 }
@@ -157,7 +159,7 @@ static void exited(void *ctx, const struct cloister_status *status)
 
 static int state_fd(const struct ns_hook_run *run)
 {
-    NS_FREE char *state = ns_hooks_state(run->sandbox->hooks, run->status, run->pid);
+    NS_FREE char *state = ns_hooks_state(run->container->hooks, run->status, run->pid);
     int fd = state ? memfd_create("state", MFD_CLOEXEC) : -1;
     size_t size = state ? strlen(state) : 0;
 
@@ -218,7 +220,7 @@ static int spawn(struct ns_hook_run *run)
 
 static void run_next(struct ns_hook_run *run)
 {
-    const struct ns_hooks *hooks = run->sandbox->hooks;
+    const struct ns_hooks *hooks = run->container->hooks;
 
     while (!run->cancelled && run->when) {
         uint32_t now = run->when & -run->when; /* prestart before createRuntime, each in its own order */
@@ -237,13 +239,14 @@ static void run_next(struct ns_hook_run *run)
     end_later(run);
 }
 
-struct ns_hook_run *ns_hook_run_start(struct ns_sandbox *sandbox, uint32_t when, const char *status, int32_t pid,
-                                      ns_hooks_done_fn done, void *ctx, struct cloister_error *err)
+struct ns_hook_run *ns_hook_run_start(struct ns_sandbox *sandbox, struct ns_container *container, uint32_t when,
+                                      const char *status, int32_t pid, ns_hooks_done_fn done, void *ctx,
+                                      struct cloister_error *err)
 {
     struct ns_reader r = ns_reader(sandbox->instance, err);
     struct ns_hook_run *run;
 
-    if (!ns_hooks_have(sandbox->hooks, when))
+    if (!ns_hooks_have(container->hooks, when))
         return NULL;
     run = calloc(1, sizeof(*run));
     if (run == NULL) {
@@ -251,6 +254,7 @@ struct ns_hook_run *ns_hook_run_start(struct ns_sandbox *sandbox, uint32_t when,
         return NULL;
     }
     *run = (struct ns_hook_run){.sandbox = ns_sandbox_ref(sandbox),
+                                .container = ns_container_ref(container),
                                 .when = when,
                                 .status = status,
                                 .pid = pid,

@@ -14,6 +14,7 @@
 
 void ns_inventory_clear(struct ns_inventory *inventory)
 {
+    free(inventory->containers);
     free(inventory->processes);
     free(inventory->outputs);
     free(inventory->pids);
@@ -107,13 +108,40 @@ static uint32_t container_state_of(const struct cl_wire_record *init)
     }
 }
 
-static void take_init(struct ns_inventory *inventory, const struct ns_sandbox *sandbox,
+/* In the records' order. One that the keeper does not know, or has let go, is down. */
+static void take_init(struct ns_inventory *inventory, struct ns_container *container,
                       const struct cl_wire_record *record)
 {
-    inventory->container = (struct cloister_inventory_container){
-        .cid = ns_view(sandbox->cid), .init = record->pseq, .state = container_state_of(record)};
-    inventory->init_exited = record->state == CL_WIRE_EXITED;
-    inventory->told.container_count = 1;
+    inventory->containers[inventory->told.container_count++] = (struct cloister_inventory_container){
+        .cid = ns_view(container->cid), .init = record->pseq, .state = container_state_of(record)};
+    container->down = record->state == CL_WIRE_EXITED;
+}
+
+/* Inits say which number is which container's. */
+static int take_numbers(struct ns_inventory *inventory, struct ns_sandbox *sandbox)
+{
+    size_t at = 0;
+
+    for (struct ns_container *one = sandbox->containers; one; one = one->next) {
+        one->number = 0;
+        one->down = true;
+    }
+    for (uint32_t i = 0; i < inventory->count; i++) {
+        struct ns_container *container = NULL;
+        struct item item;
+
+        if (next_item(inventory, &at, &item) < 0)
+            return -EBADMSG;
+        if (item.record.container > sandbox->last_number)
+            sandbox->last_number = item.record.container;
+        if (item.record.flags & CL_WIRE_RECORD_INIT)
+            container = ns_container_of_init(sandbox, item.record.pseq);
+        if (container == NULL)
+            continue;
+        container->number = item.record.container;
+        take_init(inventory, container, &item.record);
+    }
+    return at == inventory->size ? 0 : -EBADMSG;
 }
 
 static void take_item(struct ns_inventory *inventory, const struct ns_sandbox *sandbox, uint32_t i,
@@ -121,10 +149,11 @@ static void take_item(struct ns_inventory *inventory, const struct ns_sandbox *s
 {
     struct cloister_inventory_process *process = &inventory->processes[i];
     const struct cl_wire_record *record = &item->record;
+    const struct ns_container *container = ns_container_of_number(sandbox, record->container);
 
     *process = (struct cloister_inventory_process){
         .process = record->pseq,
-        .cid = ns_view(sandbox->cid),
+        .cid = ns_view(container ? container->cid : ""),
         .name = item->name,
         .tag = item->tag,
         .state = state_of(record),
@@ -138,8 +167,6 @@ static void take_item(struct ns_inventory *inventory, const struct ns_sandbox *s
         process->output_count = ns_outputs_of(item->end, &inventory->outputs[(size_t)i * 3]);
     if (record->state == CL_WIRE_STARTING)
         inventory->unsettled = true;
-    if (process->is_init)
-        take_init(inventory, sandbox, record);
 }
 
 static int take_items(struct ns_inventory *inventory, const struct ns_sandbox *sandbox, uint32_t *ret_living)
@@ -155,7 +182,14 @@ static int take_items(struct ns_inventory *inventory, const struct ns_sandbox *s
         if (item.record.state != CL_WIRE_EXITED)
             inventory->pids[(*ret_living)++] = (struct ns_pid){.inside = item.record.pid};
     }
-    return at == inventory->size ? 0 : -EBADMSG;
+    return 0;
+}
+
+static void set_container_pid(struct ns_inventory *inventory, const struct cloister_inventory_process *init)
+{
+    for (uint64_t i = 0; i < inventory->told.container_count; i++)
+        if (inventory->containers[i].init == init->process)
+            inventory->containers[i].pid = init->pid;
 }
 
 /* Living ones come in the same order in both lists. */
@@ -170,37 +204,107 @@ static void set_pids(struct ns_inventory *inventory)
             continue;
         process->pid = (pids++)->outside;
         if (process->is_init)
-            inventory->container.pid = process->pid;
+            set_container_pid(inventory, process);
     }
 }
 
-int ns_inventory_read(struct ns_inventory *inventory, const struct ns_sandbox *sandbox)
+/* What init's own process tells of its container. */
+static void look_at_inits(const struct ns_inventory *inventory, const struct ns_sandbox *sandbox)
 {
-    struct ns_cgroups cgroups = ns_sandbox_cgroups(sandbox);
-    uint32_t living = 0;
-    int rc;
+    for (uint64_t i = 0; i < inventory->told.container_count; i++) {
+        const struct cloister_inventory_container *told = &inventory->containers[i];
+        struct ns_container *container = ns_container_of_init(sandbox, told->init);
 
+        if (told->state == CLOISTER_CONTAINER_CREATED)
+            container->init_user = ns_pid_user(told->pid);
+        if (told->pid != 0)
+            container->in_user = ns_pid_in_user(told->pid);
+    }
+}
+
+/* Is it below the group of another, whose limits it shares? Our mark tells it from a directory that the other one has
+ * made itself. */
+static bool find_shared(const struct ns_sandbox *sandbox, const struct ns_cgroups *cgroups, struct ns_container *one)
+{
+    for (const struct ns_container *other = sandbox->containers; other; other = other->next)
+        if (other != one && *other->group &&
+            ns_layout_container(sandbox->intent.group, sandbox->intent.split, one->number, other->group, one->group) &&
+            ns_group_is_marked(cgroups, one->group))
+            return true;
+    *one->group = 0;
+    return false;
+}
+
+/* Names follow from numbers, but for whose limits a container shares. */
+static void find_groups(const struct ns_sandbox *sandbox, const struct ns_cgroups *cgroups)
+{
+    const struct ns_intent *intent = &sandbox->intent;
+    bool more = true;
+
+    for (struct ns_container *one = sandbox->containers; one; one = one->next) {
+        ns_layout_container(intent->group, intent->split, one->number, NULL, one->group);
+        if (!ns_group_is_there(cgroups, one->group))
+            *one->group = 0;
+    }
+    while (more) {
+        more = false;
+        for (struct ns_container *one = sandbox->containers; one; one = one->next)
+            more = (*one->group == 0 && find_shared(sandbox, cgroups, one)) || more;
+    }
+    for (struct ns_container *one = sandbox->containers; one; one = one->next)
+        if (*one->group == 0)
+            ns_layout_container(intent->group, intent->split, one->number, NULL, one->group);
+}
+
+static void find_frozen(struct ns_inventory *inventory, const struct ns_sandbox *sandbox,
+                        const struct ns_cgroups *cgroups)
+{
+    inventory->told.frozen = ns_freezer_is_frozen(cgroups, sandbox->intent.group, NS_FREEZE_SANDBOX);
+    for (uint64_t i = 0; i < inventory->told.container_count; i++) {
+        struct ns_container *container = ns_container_of_init(sandbox, inventory->containers[i].init);
+
+        container->frozen = ns_freezer_is_frozen(cgroups, container->group, NS_FREEZE_CONTAINER);
+        inventory->containers[i].frozen = container->frozen;
+    }
+}
+
+static int make_room(struct ns_inventory *inventory, const struct ns_sandbox *sandbox)
+{
+    size_t containers = 0;
+
+    for (const struct ns_container *one = sandbox->containers; one; one = one->next)
+        containers++;
+    inventory->containers = calloc(containers + 1u, sizeof(*inventory->containers));
     inventory->processes = calloc(inventory->count + 1u, sizeof(*inventory->processes));
     inventory->outputs = calloc((inventory->count + 1u) * 3u, sizeof(*inventory->outputs));
     inventory->pids = calloc(inventory->count + 1u, sizeof(*inventory->pids));
-    if (inventory->processes == NULL || inventory->outputs == NULL || inventory->pids == NULL)
-        return -ENOMEM;
+    return inventory->containers && inventory->processes && inventory->outputs && inventory->pids ? 0 : -ENOMEM;
+}
+
+int ns_inventory_read(struct ns_inventory *inventory, struct ns_sandbox *sandbox)
+{
+    struct ns_cgroups cgroups = ns_sandbox_cgroups(sandbox);
+    uint32_t living = 0;
+    int rc = make_room(inventory, sandbox);
+
+    if (rc < 0)
+        return rc;
     inventory->told = (struct cloister_inventory){CLOISTER_INIT(struct cloister_inventory),
                                                   .fate = CLOISTER_FATE_ALIVE,
-                                                  .containers = &inventory->container,
-                                                  .container_size = sizeof(inventory->container),
+                                                  .containers = inventory->containers,
+                                                  .container_size = sizeof(*inventory->containers),
                                                   .processes = inventory->processes,
                                                   .process_count = inventory->count,
                                                   .process_size = sizeof(*inventory->processes)};
-    inventory->init_exited = true;
-    rc = take_items(inventory, sandbox, &living);
+    rc = take_numbers(inventory, sandbox);
+    if (rc == 0)
+        rc = take_items(inventory, sandbox, &living);
     if (rc < 0)
         return rc;
     ns_pids_find(&cgroups, sandbox->intent.group, sandbox->pid, inventory->pids, living);
     set_pids(inventory);
-    inventory->told.frozen = ns_freezer_is_frozen(&cgroups, sandbox->intent.group, NS_FREEZE_SANDBOX);
-    inventory->container.frozen = ns_freezer_is_frozen(&cgroups, sandbox->group, NS_FREEZE_CONTAINER);
-    if (inventory->container.state == CLOISTER_CONTAINER_CREATED)
-        inventory->user = ns_pid_user(inventory->container.pid);
+    look_at_inits(inventory, sandbox);
+    find_groups(sandbox, &cgroups);
+    find_frozen(inventory, sandbox, &cgroups);
     return 0;
 }

@@ -11,8 +11,8 @@
 struct ns_pid;
 
 struct ns_inventory {
-    struct cloister_inventory told; /* what it comes to; borrows from what follows and from the cid */
-    struct cloister_inventory_container container;
+    struct cloister_inventory told; /* what it comes to; borrows from what follows and from the containers */
+    struct cloister_inventory_container *containers;
     struct cloister_inventory_process *processes;
     struct cloister_output_end *outputs; /* three for each process */
     struct ns_pid *pids;                 /* of those that live */
@@ -20,16 +20,15 @@ struct ns_inventory {
     size_t size;
     uint32_t version; /* of the keeper: which list it is */
     uint32_t count;
-    bool unsettled;   /* something is on its way: ask again */
-    bool init_exited; /* or is not there at all */
-    uint32_t user;    /* of a blocked init */
+    bool unsettled; /* something is on its way: ask again */
 };
 
 /* Of the answer to LIST (or STATUS, version 2), whose descriptor is taken. 0 or negative errno. */
 int ns_inventory_take(struct ns_inventory *inventory, struct cl_packet *answer, uint32_t version);
 
-/* [worker] Makes `told` of it. 0 or negative errno. */
-int ns_inventory_read(struct ns_inventory *inventory, const struct ns_sandbox *sandbox);
+/* [worker] Makes `told` of it, and settles in the sandbox's containers, which nobody else looks at meanwhile, what only
+ * the keeper knows: numbers, groups, who is down. 0 or negative errno. */
+int ns_inventory_read(struct ns_inventory *inventory, struct ns_sandbox *sandbox);
 
 void ns_inventory_clear(struct ns_inventory *inventory);
 

@@ -43,17 +43,26 @@ uint32_t ns_outputs_of(const struct cl_wire_end end[3], struct cloister_output_e
     return count;
 }
 
-static struct cloister_iso_event event_of(const struct ns_sandbox *sandbox, uint32_t kind, cloister_process process)
+/* A keeper before version 4 does not say whose output has ended: it had one container. */
+static struct cloister_iso_event event_of(const struct ns_sandbox *sandbox, uint32_t kind, uint64_t number,
+                                          cloister_process process)
 {
-    return (struct cloister_iso_event){CLOISTER_INIT(struct cloister_iso_event), .kind = kind,
-                                       .sandbox = ns_view(sandbox->id),          .container = ns_view(sandbox->cid),
-                                       .incarnation = sandbox->incarnation,      .process = process};
+    const struct ns_container *container = number ? ns_container_of_number(sandbox, number) : sandbox->containers;
+
+    return (struct cloister_iso_event){
+        CLOISTER_INIT(struct cloister_iso_event),
+        .kind = kind,
+        .sandbox = ns_view(sandbox->id),
+        .container = ns_view(container ? container->cid : ""),
+        .incarnation = container ? container->incarnation : 0,
+        .process = process,
+    };
 }
 
 static void tell_exit(struct ns_sandbox *sandbox, const struct cl_wire_record *record)
 {
     const struct cloister_host *host = sandbox->instance->host;
-    struct cloister_iso_event event = event_of(sandbox, CLOISTER_EVENT_EXIT, record->pseq);
+    struct cloister_iso_event event = event_of(sandbox, CLOISTER_EVENT_EXIT, record->container, record->pseq);
 
     event.status = ns_status_of(sandbox->instance, record);
     host->iso->event(host, &event);
@@ -63,7 +72,7 @@ static void tell_drained(struct ns_sandbox *sandbox, const struct cl_wire_draine
 {
     const struct cloister_host *host = sandbox->instance->host;
     struct cloister_output_end outputs[3];
-    struct cloister_iso_event event = event_of(sandbox, CLOISTER_EVENT_DRAINED, drained->pseq);
+    struct cloister_iso_event event = event_of(sandbox, CLOISTER_EVENT_DRAINED, drained->container, drained->pseq);
 
     event.outputs = outputs;
     event.output_count = ns_outputs_of(drained->end, outputs);
@@ -115,29 +124,39 @@ static void tell_halt(struct ns_sandbox *sandbox, const struct cl_wire_warning *
                  warning->detail);
 }
 
+static struct ns_container *being_made(const struct ns_sandbox *sandbox, uint64_t serial)
+{
+    struct ns_container *container = serial ? sandbox->containers : NULL;
+
+    while (container && container->create != serial)
+        container = container->next;
+    return container;
+}
+
 /* A profile names more paths than any one machine has: those that are missing make one warning together, when all is
  * told. */
 static void take_warning(struct ns_sandbox *sandbox, const struct cl_wire_warning *warning)
 {
+    struct ns_container *container = being_made(sandbox, warning->head.serial);
     char text[CL_WIRE_DETAIL_MAX + 64];
 
     if (strcmp(warning->step, "halt") == 0) {
         tell_halt(sandbox, warning);
         return;
     }
-    if (strcmp(warning->step, "mask") == 0) {
-        NS_FREE char *before = sandbox->missing;
+    if (container && strcmp(warning->step, "mask") == 0) {
+        NS_FREE char *before = container->missing;
 
-        sandbox->missing = ns_format("%s%s%s", before ? before : "", before ? ", " : "", warning->detail);
+        container->missing = ns_format("%s%s%s", before ? before : "", before ? ", " : "", warning->detail);
         return;
     }
     snprintf(text, sizeof(text), "%s: %s", warning->detail, strerror(warning->os_errno));
     ns_sandbox_warn(sandbox, path_of(warning->step), text);
 }
 
-void ns_sandbox_warn_missing(struct ns_sandbox *sandbox)
+void ns_sandbox_warn_missing(struct ns_sandbox *sandbox, struct ns_container *container)
 {
-    NS_FREE char *missing = ns_steal_text(&sandbox->missing);
+    NS_FREE char *missing = ns_steal_text(&container->missing);
     NS_FREE char *text = missing ? ns_format("not there to be masked: %s", missing) : NULL;
 
     if (text)
@@ -146,11 +165,29 @@ void ns_sandbox_warn_missing(struct ns_sandbox *sandbox)
 
 static void take_exit(struct ns_sandbox *sandbox, const struct cl_wire_record *record)
 {
+    const struct ns_container *container = ns_container_of_number(sandbox, record->container);
+
     tell_exit(sandbox, record);
     if ((record->flags & CL_WIRE_RECORD_INIT) == 0)
         return;
-    if (sandbox->outer_pid && sandbox->state == NS_UP)
-        ns_sandbox_end_the_rest(sandbox);
+    if (container && container->outer_pid && sandbox->state == NS_UP)
+        ns_container_end_the_rest(sandbox, container);
+}
+
+static void take_down(struct ns_sandbox *sandbox, uint64_t number)
+{
+    struct ns_container *container = ns_container_of_number(sandbox, number);
+
+    if (container)
+        container->down = true;
+}
+
+static void take_point(struct ns_sandbox *sandbox, const struct cl_packet *packet)
+{
+    const struct ns_container *container = ns_container_of_number(sandbox, packet->u.point.container);
+
+    if (container && container->creating)
+        ns_create_point(container->creating, packet);
 }
 
 void ns_sandbox_news(struct ns_sandbox *sandbox, const struct cl_packet *packet)
@@ -163,11 +200,10 @@ void ns_sandbox_news(struct ns_sandbox *sandbox, const struct cl_packet *packet)
         tell_drained(sandbox, &packet->u.drained);
         break;
     case CL_WIRE_DOWN:
-        sandbox->down = true;
+        take_down(sandbox, packet->u.down.container);
         break;
     case CL_WIRE_POINT:
-        if (sandbox->creating)
-            ns_create_point(sandbox->creating, packet);
+        take_point(sandbox, packet);
         break;
     default:
         take_warning(sandbox, &packet->u.warning);

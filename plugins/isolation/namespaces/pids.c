@@ -3,6 +3,7 @@
 #include "pids.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 /* The number after "PPid:", or the second after "NSpid:" (the first is the reader's own view). */
@@ -138,4 +139,13 @@ int32_t ns_pid_of(int pidfd)
         return 0;
     line = strstr(text, "Pid:");
     return line && sscanf(line, "Pid: %d", &pid) == 1 && pid > 0 ? pid : 0;
+}
+
+bool ns_pid_in_user(int32_t pid)
+{
+    NS_FREE char *path = ns_format("/proc/%d/ns/user", pid);
+    struct stat its, ours;
+
+    return path && stat(path, &its) == 0 && stat("/proc/self/ns/user", &ours) == 0 &&
+           (its.st_dev != ours.st_dev || its.st_ino != ours.st_ino);
 }

@@ -24,6 +24,9 @@ int32_t ns_pid_of(int pidfd);
 /* The user that a process is in its own user namespace; 0 if that cannot be told. */
 uint32_t ns_pid_user(int32_t pid);
 
+/* It lives in a user namespace that is not ours. */
+bool ns_pid_in_user(int32_t pid);
+
 /* A pidfd of the keeper of whoever lives in the groups of that name: their parent, which is in none of them. For one
  * that cannot be reached by its socket. -1: nobody lives there. */
 int ns_pids_keeper(const struct ns_cgroups *cgroups, const char *group);

@@ -45,8 +45,8 @@ void ns_create_point(struct ns_create *create, const struct cl_packet *packet)
     if (create->stage != NS_CREATE_MAKING || create->hooks)
         return;
     create->serial = packet->u.point.create;
-    create->hooks = ns_hook_run_start(create->sandbox, NS_HOOKS_AT_POINT, "creating", ns_answer_pid(packet),
-                                      at_point_done, create, &create->base.err);
+    create->hooks = ns_hook_run_start(create->sandbox, create->container, NS_HOOKS_AT_POINT, "creating",
+                                      ns_answer_pid(packet), at_point_done, create, &create->base.err);
     if (create->hooks == NULL)
         proceed(create);
 }
@@ -70,8 +70,8 @@ void ns_create_started(struct ns_create *create, int32_t pid)
     struct cloister_error err = CLOISTER_ERROR_INIT;
 
     create->pid = pid;
-    create->hooks =
-        ns_hook_run_start(create->sandbox, NS_HOOK_POSTSTART, "running", pid, after_start_done, create, &err);
+    create->hooks = ns_hook_run_start(create->sandbox, create->container, NS_HOOK_POSTSTART, "running", pid,
+                                      after_start_done, create, &err);
     if (create->hooks)
         return;
     if (err.code != 0)

@@ -26,7 +26,7 @@ static int compile(struct ns_create *create)
     if (ns_intent_resources(&c->r, create->args->sandbox.plan, &resources) < 0 ||
         (resources && ns_compile_resources(&create->whole, ns_view(resources), "resources") < 0))
         return -1;
-    if (create->args->container == NULL)
+    if (create->container == NULL)
         return 0;
     if (ns_compile_container(c, create->args->container) < 0)
         return -1;
@@ -47,7 +47,7 @@ static int make_groups(struct ns_create *create)
     const struct ns_cgroups *cgroups = &create->base.instance->cgroups;
     const struct ns_reader *r = &create->compile.r;
     const struct ns_intent *intent = &create->sandbox->intent;
-    bool has_container = create->args->container != NULL;
+    bool has_container = create->container != NULL;
     uint32_t leaf = has_container && !intent->split ? NS_GROUP_LEAF : 0;
 
     if (ns_group_make(cgroups, r, NS_KEEPERS, 0) < 0 ||
@@ -55,26 +55,27 @@ static int make_groups(struct ns_create *create)
         ns_group_set(cgroups, intent->group, &create->whole) < 0)
         return -1;
     return has_container && intent->split
-               ? ns_group_make(cgroups, r, create->sandbox->group, NS_GROUP_NEW | NS_GROUP_LEAF)
+               ? ns_group_make(cgroups, r, create->container->group, NS_GROUP_NEW | NS_GROUP_LEAF)
                : 0;
 }
 
 static int set_limits(struct ns_create *create)
 {
-    return ns_group_set(&create->base.instance->cgroups, create->sandbox->group, &create->compile);
+    return create->container ? ns_group_set(&create->base.instance->cgroups, create->container->group, &create->compile)
+                             : 0;
 }
 
 static int open_needs(struct ns_create *create)
 {
     const struct ns_compile *c = &create->compile;
 
-    if (create->args->container == NULL)
+    if (create->container == NULL)
         return 0;
     create->fds = calloc(c->need_count + NS_STDIO_ROOM, sizeof(int));
     if (create->fds == NULL)
         return ns_no_memory(&c->r);
     while (create->fd_count < c->need_count) {
-        int fd = ns_open_need(c, create->fd_count, &create->base.instance->cgroups, create->sandbox->group);
+        int fd = ns_open_need(c, create->fd_count, &create->base.instance->cgroups, create->container->group);
 
         if (fd < 0)
             return -1;
@@ -123,7 +124,7 @@ static int seal(struct ns_create *create)
     const char *where = "";
     int rc;
 
-    if (create->args->container == NULL)
+    if (create->container == NULL)
         return 0;
     /* A blocked init gets its descriptors with its start: its terminal is made now. */
     if (create->args->container->start != CLOISTER_START_BLOCKED &&

@@ -51,14 +51,10 @@ void ns_sandbox_unref(struct ns_sandbox *sandbox)
 {
     if (--sandbox->refs > 0)
         return;
-    ns_filter_unref(sandbox->filter);
+    while (sandbox->containers)
+        ns_container_drop(sandbox, sandbox->containers);
     free(sandbox->name);
-    free(sandbox->cid);
-    free(sandbox->rootfs);
     free(sandbox->warnings);
-    free(sandbox->missing);
-    free(sandbox->no_exec);
-    ns_hooks_free(sandbox->hooks);
     free(sandbox);
 }
 
@@ -107,28 +103,6 @@ void ns_sandbox_drop(struct ns_sandbox *sandbox)
 
 static void ignore_answer(void *ctx, struct cl_packet *answer, int os_errno)
 {
-}
-
-static void rest_killed(void *ctx, struct cl_packet *answer, int os_errno)
-{
-    struct ns_sandbox *sandbox = ctx;
-
-    if (answer)
-        ns_sandbox_release_killed(sandbox, NULL, NULL);
-    ns_sandbox_unref(sandbox);
-}
-
-/* Init is dead: what it left running dies with its pid namespace, or here (H2.1.8). */
-void ns_sandbox_end_the_rest(struct ns_sandbox *sandbox)
-{
-    struct cl_wire_signal message;
-
-    cl_wire_init(&message, CL_WIRE_SIGNAL, 0);
-    message.target = NS_CONTAINER;
-    message.scope = CL_WIRE_SCOPE_ALL;
-    message.signal = SIGKILL;
-    if (ns_conn_send(&sandbox->conn, &message, NULL, 0, -1, rest_killed, ns_sandbox_ref(sandbox)) == 0)
-        ns_sandbox_unref(sandbox);
 }
 
 void ns_sandbox_cancel(struct ns_sandbox *sandbox, uint64_t serial)
@@ -204,8 +178,8 @@ static void on_pidfd(void *ctx, int32_t fd, uint32_t events)
     ns_conn_drain(&sandbox->conn);
     ns_conn_close(&sandbox->conn, EPIPE);
     ns_tapes_over(sandbox, 0);
-    if (sandbox->state != NS_ADOPTING)
-        sandbox->down = true;
+    for (struct ns_container *one = sandbox->containers; one && sandbox->state != NS_ADOPTING; one = one->next)
+        one->down = true;
     if (sandbox->state == NS_UP)
         tell_lost(sandbox);
     tell_gone(sandbox);
@@ -290,7 +264,7 @@ static bool is_up(struct ns_sandbox *sandbox, const struct ns_reader *r)
 
 static bool has_container(const struct ns_sandbox *sandbox, struct cloister_sv cid, const struct ns_reader *r)
 {
-    if (sandbox->has_container && (cid.size == 0 || ns_equal(cid, sandbox->cid)))
+    if (ns_container_find(sandbox, cid) != NULL)
         return true;
     r->log->error_set(r->err, CLOISTER_NO_ENTITY, 0, sandbox->id, "container", "no container '%.*s'", (int)cid.size,
                       cid.size ? cid.data : "");
@@ -341,7 +315,7 @@ void ns_sandbox_scope_group(const struct ns_sandbox *sandbox, uint32_t scope, st
 
 const char *ns_sandbox_group(const struct ns_sandbox *sandbox, struct cloister_sv cid)
 {
-    return sandbox->group;
+    return ns_container_find(sandbox, cid)->group;
 }
 
 int32_t ns_answer_pid(const struct cl_packet *answer)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox.h - a sandbox as the plugin holds it while it lives: the keeper's pidfd and socket, its one container, and
- * what later execs into it must have in common with its init. Nothing here is a record: what must survive the daemon is
- * in the plan blob and in the keeper. [loop]; counted, because operations in a worker look back at it.
+ * sandbox.h - a sandbox as the plugin holds it while it lives: the keeper's pidfd and socket, and its containers.
+ * Nothing here is a record: what must survive the daemon is in the plan blob and in the keeper. [loop]; counted,
+ * because operations in a worker look back at it.
  */
 #ifndef NS_SANDBOX_H
 #define NS_SANDBOX_H
 
 #include "conn.h"
+#include "container.h"
 #include "instance.h"
 #include "tapes.h"
 
@@ -30,8 +31,7 @@ struct ns_sandbox {
     uint64_t cookie;
     char *name;
     struct ns_intent intent;
-    char group[NS_GROUP_PATH_MAX]; /* its container's */
-    char socket[108];              /* <run>/<id>/k */
+    char socket[108]; /* <run>/<id>/k */
 
     /* keeper; pidfd -1 = none yet or gone */
     int pidfd;
@@ -43,33 +43,11 @@ struct ns_sandbox {
     void (*gone)(void *ctx); /* called once when the keeper is dead and its last words are read */
     void *gone_ctx;
 
-    /* container */
-    bool has_container;
-    bool down;      /* nothing of it lives any more */
-    bool outer_pid; /* without a pid namespace of its own: init's death does not end the rest */
-    char *cid;
-    char *rootfs; /* the host's directory that its root is made of; NULL = it is not made of one */
-    uint32_t incarnation;
-    cloister_process init;
-    struct ns_hooks *hooks;     /* of the host's namespaces; NULL = none */
-    struct ns_create *creating; /* until it is up; NULL then */
-    bool no_new_privs;
-    bool has_personality; /* so has every exec */
-    uint32_t personality;
-    bool frozen;              /* the sandbox as a whole; what was seen last */
-    bool container_frozen;    /* so too, the container by itself */
-    struct ns_filter *filter; /* for init and every exec; NULL = none */
-    char *warnings;           /* lines, for describe; NULL = none */
-    char *missing;            /* masked paths that are not there, until the create is answered */
-    char *no_exec;            /* why nothing may be run in it any more; NULL = it may */
-    uint64_t ns_new;
-    uint32_t init_user; /* inside; with what follows, of a blocked init, for its start */
-    uint64_t drain_idle;
-    uint64_t drain_max;
+    struct ns_container *containers;
+    uint64_t last_number; /* of a container on the keeper's socket, used or not any more */
+    bool frozen;          /* as a whole; what was seen last */
+    char *warnings;       /* lines, for describe; NULL = none */
 };
-
-/* The container's number on the keeper's socket: a keeper of ours has one. */
-#define NS_CONTAINER 1u
 
 struct ns_sandbox *ns_sandbox_find(struct ns_instance *instance, struct cloister_sv id);
 /* New, in state MAKING, one reference for the table. NULL: no memory. */
@@ -97,8 +75,8 @@ void ns_sandbox_cancel(struct ns_sandbox *sandbox, uint64_t serial);
 /* The groups it lives in: below the root that its plan names, whatever today's option says. */
 struct ns_cgroups ns_sandbox_cgroups(const struct ns_sandbox *sandbox);
 
-/* For operations on a running sandbox: NULL with the operation failed (NO_ENTITY, INVALID_STATE, LOST). cid "" = the
- * one there is. */
+/* For operations on a running sandbox: NULL with the operation failed (NO_ENTITY, INVALID_STATE, LOST). It has that
+ * container; cid "" = any. */
 struct ns_sandbox *ns_sandbox_up(struct ns_instance *instance, const struct cloister_iso_sandbox *which,
                                  struct cloister_sv cid, cloister_op op);
 
@@ -124,9 +102,6 @@ bool ns_sandbox_release_killed(struct ns_sandbox *sandbox, void (*done)(void *ct
 /* All of it is to die. */
 void ns_sandbox_end_frozen(struct ns_sandbox *sandbox);
 
-/* Kills whatever of the container its init has left behind. */
-void ns_sandbox_end_the_rest(struct ns_sandbox *sandbox);
-
 /* What a keeper says unasked. */
 void ns_sandbox_news(struct ns_sandbox *sandbox, const struct cl_packet *packet);
 /* [any] How a process ended; kind NONE while it lives. */
@@ -136,7 +111,8 @@ uint32_t ns_outputs_of(const struct cl_wire_end end[3], struct cloister_output_e
 
 /* Tells the operation's caller and the log, and keeps it for describe. `path` is a JSON path. */
 void ns_sandbox_warn(struct ns_sandbox *sandbox, const char *path, const char *text);
-void ns_sandbox_warn_missing(struct ns_sandbox *sandbox);
+/* The masked paths that were not there, in one warning. */
+void ns_sandbox_warn_missing(struct ns_sandbox *sandbox, struct ns_container *container);
 
 /* The number, in our own pid namespace, of the process that a CREATE, START or EXEC made, which may have ended since; 0
  * = the answer had no slip. */

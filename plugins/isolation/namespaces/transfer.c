@@ -38,6 +38,7 @@ void ns_transfer_unref(struct ns_transfer *transfer)
     if (--transfer->refs > 0)
         return;
     leave_list(transfer);
+    ns_container_unref(transfer->container);
     if (transfer->sandbox)
         ns_sandbox_unref(transfer->sandbox);
     ns_closep(&transfer->pidfd);
@@ -355,7 +356,7 @@ static void ask(struct ns_transfer *transfer)
     struct cl_wire_process message;
 
     cl_wire_init(&message, CL_WIRE_ENTER, 0);
-    message.pseq = NS_CONTAINER;
+    message.pseq = transfer->container->number;
     if (!ns_conn_knows(conn, CL_WIRE_ENTER))
         ns_too_old(transfer->instance, &transfer->base.err, "files");
     else
@@ -388,7 +389,8 @@ static void set_timer(struct ns_transfer *transfer)
     host->loop->timer_set(transfer->timer, host->system->now_mono() + transfer->instance->exec_ms * NS_MS, 0);
 }
 
-struct ns_transfer *ns_transfer_new(struct ns_sandbox *sandbox, const struct ns_transfer_kind *kind, cloister_op number)
+struct ns_transfer *ns_transfer_new(struct ns_sandbox *sandbox, struct cloister_sv cid,
+                                    const struct ns_transfer_kind *kind, cloister_op number)
 {
     struct ns_instance *instance = sandbox->instance;
     struct ns_transfer *transfer = calloc(1, sizeof(*transfer));
@@ -401,6 +403,7 @@ struct ns_transfer *ns_transfer_new(struct ns_sandbox *sandbox, const struct ns_
     transfer->host = instance->host;
     transfer->instance = instance;
     transfer->sandbox = ns_sandbox_ref(sandbox);
+    transfer->container = ns_container_ref(ns_container_find(sandbox, cid));
     transfer->refs = 1;
     transfer->pidfd = transfer->control = transfer->fd = -1;
     transfer->result = (struct cloister_result){CLOISTER_INIT(struct cloister_result)};

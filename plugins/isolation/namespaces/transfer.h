@@ -32,6 +32,7 @@ struct ns_transfer {
     const struct cloister_host *host; /* outlives the instance */
     struct ns_instance *instance;     /* NULL: it has gone */
     struct ns_sandbox *sandbox;       /* a reference; NULL: it has gone */
+    struct ns_container *container;   /* a reference */
     uint32_t refs;
     bool answered;
     bool stopped;
@@ -56,9 +57,10 @@ struct ns_transfer {
     int fd;    /* so too */
 };
 
-/* Begun, with one reference that is the operation's; NULL with the operation failed. The caller fills the rest. */
-struct ns_transfer *ns_transfer_new(struct ns_sandbox *sandbox, const struct ns_transfer_kind *kind,
-                                    cloister_op number);
+/* Begun, in that container, which is there, with one reference that is the operation's; NULL with the operation failed.
+ * The caller fills the rest. */
+struct ns_transfer *ns_transfer_new(struct ns_sandbox *sandbox, struct cloister_sv cid,
+                                    const struct ns_transfer_kind *kind, cloister_op number);
 void ns_transfer_ref(struct ns_transfer *transfer);
 void ns_transfer_unref(struct ns_transfer *transfer);
 
