@@ -105,6 +105,8 @@ static int make_parents(const struct ns_cgroups *cgroups, const struct ns_reader
 static int make_with_parents(const struct ns_cgroups *cgroups, const struct ns_reader *r, uint32_t i, const char *name,
                              uint32_t flags)
 {
+    NS_FREE char *path = ns_group_path(cgroups, i, name, NULL);
+
     for (unsigned tries = 0;; tries++) {
         struct cloister_error err = CLOISTER_ERROR_INIT;
         struct ns_reader quiet = {r->log, r->value, &err};
@@ -112,7 +114,7 @@ static int make_with_parents(const struct ns_cgroups *cgroups, const struct ns_r
         if (make_root(cgroups, &quiet, i) == 0 && make_parents(cgroups, &quiet, i, name) == 0 &&
             make_one(cgroups, &quiet, i, name, (flags & NS_GROUP_NEW) != 0) >= 0)
             return 0;
-        if (err.os_errno == ENOENT && tries < RETRIES)
+        if (err.os_errno == ENOENT && tries < RETRIES && path && access(path, F_OK) < 0)
             continue;
         if (r->err)
             *r->err = err;
