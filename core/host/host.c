@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "core/host/tables.h"
+#include "core/value/table.h"
 
 const char cl_version[] = CL_VERSION;
 
@@ -22,7 +23,7 @@ void cl_host_fill(void *ctx, struct cl_instance *instance)
     struct cloister_host *host = &instance->host;
     instance->host_room = own;
     host->log = &cl_host_log;
-    host->value = &cl_host_value;
+    host->value = &cl_value_table;
     host->loop = &cl_host_loop;
     host->system = &cl_host_system;
     switch (instance->kind) {

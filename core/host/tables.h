@@ -6,7 +6,6 @@
 #include "core/host/host.h"
 
 extern const struct cloister_log_api cl_host_log;
-extern const struct cloister_value_api cl_host_value;
 extern const struct cloister_loop_api cl_host_loop;
 extern const struct cloister_stream_api cl_host_stream;
 extern const struct cloister_system_api cl_host_system;

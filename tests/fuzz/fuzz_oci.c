@@ -3,9 +3,9 @@
  * and names a place. */
 #include "isolation/namespaces/compile.h"
 
+#include "core/value/table.h"
 #include "tests/fuzz/fuzz.h"
 
-extern const struct cloister_value_api cl_host_value;
 extern const struct cloister_log_api cl_host_log;
 
 static const struct ns_machine *machine(void)
@@ -25,7 +25,7 @@ static const struct ns_machine *machine(void)
 static void compile(const struct cloister_container_args *args)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
-    struct ns_reader r = {&cl_host_log, &cl_host_value, &err};
+    struct ns_reader r = {&cl_host_log, &cl_value_table, &err};
     struct ns_compile c;
     const char *where = "";
     int fd = -1;
@@ -44,7 +44,7 @@ static void compile(const struct cloister_container_args *args)
 /* The process travels apart: it is taken out of the document, as a caller would. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct cloister_value_api *v = &cl_host_value;
+    const struct cloister_value_api *v = &cl_value_table;
     struct cloister_process_args process = {CLOISTER_INIT(struct cloister_process_args)};
     struct cloister_container_args args = {CLOISTER_INIT(struct cloister_container_args), .init = CLOISTER_INIT_PROCESS,
                                            .rootfs_kind = CLOISTER_ROOTFS_DIRECTORY, .rootfs = CLOISTER_SV("/r"),

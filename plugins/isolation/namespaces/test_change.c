@@ -62,12 +62,12 @@ static void test_read_v2(void **state)
     struct cloister_sv text;
 
     open_v2();
-    now = ns_limits_read(&cgroups, &machine, &cl_host_value, "g");
-    assert_int_equal(cl_host_value.print(now, 0, &text), 0);
+    now = ns_limits_read(&cgroups, &machine, &cl_value_table, "g");
+    assert_int_equal(cl_value_table.print(now, 0, &text), 0);
     if (!ns_equal(text, wanted))
         fail_msg("%.*s", (int)text.size, text.data);
-    cl_host_value.free_text(text);
-    cl_host_value.free(now);
+    cl_value_table.free_text(text);
+    cl_value_table.free(now);
     tree_close(&machine.hierarchies);
 }
 

@@ -11,7 +11,7 @@
 
 #include "compile.h"
 
-extern const struct cloister_value_api cl_host_value;
+extern const struct cloister_value_api cl_value_table;
 extern const struct cloister_log_api cl_host_log;
 
 /* The hybrid machine the project is developed on, with every mount below `prefix`. */
@@ -28,7 +28,7 @@ extern const struct cloister_log_api cl_host_log;
 static inline struct ns_reader ns_test_reader(struct cloister_error *err)
 {
     *err = (struct cloister_error)CLOISTER_ERROR_INIT;
-    return (struct ns_reader){&cl_host_log, &cl_host_value, err};
+    return (struct ns_reader){&cl_host_log, &cl_value_table, err};
 }
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/value/value.h"
+#include "core/value/table.h"
 
 #include <stdlib.h>
 
 #include "core/error/error.h"
-#include "core/host/tables.h"
+#include "core/value/value.h"
 
 /* The SDK knows one failure, -1; the details are in the error object. */
 static int32_t outcome(int r)
@@ -105,7 +105,7 @@ static void value_free_text(struct cloister_sv text)
     free((void *)(uintptr_t)text.data);
 }
 
-const struct cloister_value_api cl_host_value = {
+const struct cloister_value_api cl_value_table = {
     CLOISTER_INIT(struct cloister_value_api),
     .parse = value_parse,
     .free = cl_value_free,
