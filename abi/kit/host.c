@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "core/value/table.h"
 #include "loop.h"
 
 bool kit_verbose;
@@ -159,6 +160,7 @@ void kit_host_init(struct cloister_host *host)
                                    .abi_major = CLOISTER_ABI_MAJOR,
                                    .abi_minor = CLOISTER_ABI_MINOR,
                                    .log = &log_api,
+                                   .value = &cl_value_table,
                                    .loop = &kit_loop_api,
                                    .system = &system_api};
 }

@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WATCHES 64u
-#define TIMERS 64u
+#define WATCHES 512u
+#define TIMERS 1024u
 #define THREADS 16u
 
 struct post {
@@ -28,6 +28,7 @@ struct cloister_watch {
     uint32_t events;
     cloister_watch_fn fn;
     void *ctx;
+    uint64_t birth; /* tells it from an earlier one in this place, of the same descriptor number */
 };
 
 struct cloister_timer {
@@ -65,6 +66,7 @@ static struct {
     struct post *first;
     struct post **last;
     unsigned busy; /* jobs not done and queues not closed, the loop's */
+    uint64_t births;
     struct cloister_watch watches[WATCHES];
     struct cloister_timer timers[TIMERS];
 } loop = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = -1, .last = &loop.first};
@@ -142,10 +144,18 @@ static int patience(int most)
     return most;
 }
 
-static void turn(void)
+/* A hang-up without bytes reads as the end for whoever asked to read. */
+static uint32_t told(short revents, uint32_t asked)
 {
-    struct pollfd fds[WATCHES + 1];
-    struct cloister_watch *of[WATCHES + 1];
+    uint32_t hangup = revents & (POLLHUP | POLLERR) ? CLOISTER_HANGUP | (asked & CLOISTER_READABLE) : 0;
+    return hangup | (revents & POLLIN ? CLOISTER_READABLE : 0) | (revents & POLLOUT ? CLOISTER_WRITABLE : 0);
+}
+
+static void turn(int most)
+{
+    static struct pollfd fds[WATCHES + 1];
+    static struct cloister_watch *of[WATCHES + 1];
+    static uint64_t births[WATCHES + 1];
     nfds_t count = 1;
     uint64_t value;
     fds[0] = (struct pollfd){.fd = loop.wake, .events = POLLIN};
@@ -154,17 +164,16 @@ static void turn(void)
         if (watch->fd < 0 || !watch->events)
             continue;
         of[count] = watch;
+        births[count] = watch->birth;
         fds[count++] = (struct pollfd){.fd = watch->fd,
                                        .events = (short)((watch->events & CLOISTER_READABLE ? POLLIN : 0) |
                                                          (watch->events & CLOISTER_WRITABLE ? POLLOUT : 0))};
     }
-    (void)poll(fds, count, patience(50));
+    (void)poll(fds, count, patience(most));
     (void)!read(loop.wake, &value, sizeof(value));
     for (nfds_t i = 1; i < count; i++) {
-        uint32_t events = (fds[i].revents & POLLIN ? CLOISTER_READABLE : 0) |
-                          (fds[i].revents & POLLOUT ? CLOISTER_WRITABLE : 0) |
-                          (fds[i].revents & (POLLHUP | POLLERR) ? CLOISTER_HANGUP : 0);
-        if (events && of[i]->fd == fds[i].fd)
+        uint32_t events = told(fds[i].revents, of[i]->events);
+        if (events && of[i]->fd == fds[i].fd && of[i]->birth == births[i])
             of[i]->fn(of[i]->ctx, fds[i].fd, events);
     }
     run_timers();
@@ -175,8 +184,16 @@ bool kit_loop_until(const bool *flag, unsigned seconds)
 {
     uint64_t end = kit_now_ns(CLOCK_MONOTONIC) + (uint64_t)seconds * 1000000000u;
     while (!*flag && kit_now_ns(CLOCK_MONOTONIC) < end)
-        turn();
+        turn(50);
     return *flag;
+}
+
+void kit_loop_turns(unsigned ms)
+{
+    uint64_t end = kit_now_ns(CLOCK_MONOTONIC) + ms * 1000000ull;
+    do
+        turn(ms < 5 ? (int)ms : 5);
+    while (kit_now_ns(CLOCK_MONOTONIC) < end);
 }
 
 bool kit_loop_drain(unsigned seconds)
@@ -184,7 +201,7 @@ bool kit_loop_drain(unsigned seconds)
     uint64_t end = kit_now_ns(CLOCK_MONOTONIC) + (uint64_t)seconds * 1000000000u;
     while ((run_posts() || loop.busy) && kit_now_ns(CLOCK_MONOTONIC) < end)
         if (loop.busy)
-            turn();
+            turn(50);
     return loop.busy == 0;
 }
 
@@ -194,7 +211,7 @@ static int32_t watch_open(const struct cloister_host *host, int32_t fd, uint32_t
     (void)host;
     for (unsigned i = 0; i < WATCHES; i++)
         if (loop.watches[i].fd < 0) {
-            loop.watches[i] = (struct cloister_watch){fd, events, fn, ctx};
+            loop.watches[i] = (struct cloister_watch){fd, events, fn, ctx, ++loop.births};
             *ret = &loop.watches[i];
             return 0;
         }

@@ -13,6 +13,8 @@ extern const struct cloister_loop_api kit_loop_api;
 bool kit_loop_begin(void);
 /* Serves until *flag, at most `seconds`. False when the time is over. */
 bool kit_loop_until(const bool *flag, unsigned seconds);
+/* Serves for so long, at least one turn. */
+void kit_loop_turns(unsigned ms);
 /* Serves until nothing is left to serve: no job, no closing queue, no post. */
 bool kit_loop_drain(unsigned seconds);
 

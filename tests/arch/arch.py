@@ -94,7 +94,7 @@ def check_sdk_include(_source, _path, angled, name):
 
 def check_outer_include(source, path, _angled, name):
     place = str(path.relative_to(source))
-    rooms = set(TOOL_ROOMS) if place.startswith("tools/") else set() if place.startswith("abi/") else set(TEST_ROOMS)
+    rooms = set(TOOL_ROOMS) if place.startswith(("tools/", "abi/kit/")) else set() if place.startswith("abi/") else set(TEST_ROOMS)
     for folder, more in TEST_SUBJECTS.items():
         if place.startswith(folder + "/"):
             rooms |= more
