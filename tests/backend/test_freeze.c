@@ -126,6 +126,8 @@ static void test_two_freezes(void **state)
     pid = out.result.pid;
     freeze_now(s, "main", false);
     freeze_now(s, "", false);
+    freeze(s, "main", true, &out); /* it would not run */
+    assert_int_equal(out.err.code, CLOISTER_FROZEN);
     freeze_now(s, "", true);
     assert_false(runs(pid));
     bed_exec(s, 77, "/bin/true", -1, &out);

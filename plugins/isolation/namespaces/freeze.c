@@ -29,7 +29,10 @@ static void work(void *ctx)
     struct freeze *freeze = ctx;
     struct ns_cgroups cgroups = ns_sandbox_cgroups(freeze->sandbox);
 
-    if (freeze->thaw)
+    if (freeze->thaw && freeze->scope == NS_FREEZE_CONTAINER &&
+        ns_freezer_is_frozen(&cgroups, freeze->sandbox->intent.group, NS_FREEZE_SANDBOX))
+        freeze->rc = -EBUSY; /* it would stand still all the same: success says that it runs */
+    else if (freeze->thaw)
         freeze->rc = ns_freezer_thaw(&cgroups, freeze->group, freeze->scope);
     else
         freeze->rc = ns_freezer_freeze(&cgroups, freeze->group, freeze->scope, freeze->deadline, &freeze->stuck);
@@ -48,6 +51,9 @@ static void fill_error(struct freeze *freeze)
     else if (freeze->rc == -ETIMEDOUT)
         log->error_set(err, CLOISTER_DEADLINE, 0, freeze->group, "freeze",
                        "it did not come to a standstill in time; all run on");
+    else if (freeze->rc == -EBUSY)
+        log->error_set(err, CLOISTER_FROZEN, 0, freeze->sandbox->name, "state", "sandbox '%s' is frozen",
+                       freeze->sandbox->name);
     else if (freeze->rc == -EOPNOTSUPP)
         log->error_set(err, CLOISTER_UNSUPPORTED, 0, "freeze", "cgroup",
                        "this machine has neither cgroup v2 nor a v1 freezer");
