@@ -274,10 +274,138 @@ static void escape(void)
     sleep_for_ever();
 }
 
+/* As many processes as there may be, each trying to be more. */
+static void explode(void)
+{
+    for (;;)
+        (void)fork();
+}
+
+/* --- spying: what of other processes can be opened, and leads out of here --- */
+
+static struct stat own_root;
+static volatile sig_atomic_t told_to_end;
+
+static void end_spying(int number)
+{
+    told_to_end = 1;
+}
+
+/* Upwards until it goes no further: is that our root? */
+static int is_outside(int fd)
+{
+    struct stat here, above;
+
+    for (int depth = 0; depth < 64; depth++) {
+        int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        if (fstat(fd, &here) < 0 || up < 0 || fstat(up, &above) < 0)
+            break;
+        if (here.st_ino == own_root.st_ino && here.st_dev == own_root.st_dev)
+            break;
+        if (here.st_ino == above.st_ino && here.st_dev == above.st_dev) {
+            (void)close(up);
+            (void)close(fd);
+            return 1;
+        }
+        (void)close(fd);
+        fd = up;
+    }
+    (void)close(fd);
+    return 0;
+}
+
+static void look_through(const char *path, unsigned long *io_seen)
+{
+    char target[PATH_MAX];
+    ssize_t size = readlink(path, target, sizeof(target) - 1);
+    int fd = size < 0 ? -1 : open(path, O_PATH | O_CLOEXEC);
+    struct stat info;
+
+    if (fd < 0)
+        return;
+    (*io_seen)++;
+    if (fstat(fd, &info) < 0 || !S_ISDIR(info.st_mode)) {
+        (void)close(fd);
+        return;
+    }
+    if (is_outside(fd)) {
+        printf("outside %s %.*s\n", path, (int)size, target);
+        (void)fflush(stdout);
+    }
+}
+
+static void look_at_process(const char *pid, unsigned long *io_seen)
+{
+    char path[96];
+    struct dirent *entry;
+
+    (void)snprintf(path, sizeof(path), "/proc/%.16s/cwd", pid);
+    look_through(path, io_seen);
+    (void)snprintf(path, sizeof(path), "/proc/%.16s/root", pid);
+    look_through(path, io_seen);
+    (void)snprintf(path, sizeof(path), "/proc/%.16s/fd", pid);
+    DIR *dir = opendir(path);
+    while (dir && (entry = readdir(dir)) != NULL) {
+        (void)snprintf(path, sizeof(path), "/proc/%.16s/fd/%.16s", pid, entry->d_name);
+        if (entry->d_name[0] != '.')
+            look_through(path, io_seen);
+    }
+    if (dir)
+        (void)closedir(dir);
+}
+
+/* Until SIGTERM. */
+static void spy(void)
+{
+    unsigned long seen = 0;
+
+    (void)signal(SIGTERM, end_spying);
+    (void)stat("/", &own_root);
+    while (!told_to_end) {
+        DIR *dir = opendir("/proc");
+        struct dirent *entry;
+
+        while (dir && (entry = readdir(dir)) != NULL)
+            if (atoi(entry->d_name) > 0 && atoi(entry->d_name) != getpid())
+                look_at_process(entry->d_name, &seen);
+        if (dir)
+            (void)closedir(dir);
+    }
+    printf("seen=%lu\n", seen);
+}
+
+/* --- calls by the ways of other ABIs; each line has the errno, or 0 --- */
+
+static void foreign_calls(void)
+{
+#ifdef __x86_64__
+    long result = syscall(SYS_unshare, 0);
+
+    printf("native.unshare=%d\n", result < 0 ? errno : 0);
+    result = syscall(0x40000000L | SYS_unshare, 0);
+    printf("x32.unshare=%d\n", result < 0 ? errno : 0);
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(310L), "b"(0L) : "memory", "r8", "r9", "r10", "r11");
+    printf("i386.unshare=%d\n", (int)result < 0 ? -(int)result : 0);
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory", "r8", "r9", "r10", "r11");
+    printf("i386.getpid=%d\n", (int)result < 0 ? -(int)result : 0);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "escape") == 0)
         escape();
+    if (argc > 1 && strcmp(argv[1], "bomb") == 0)
+        explode();
+    if (argc > 1 && strcmp(argv[1], "spy") == 0) {
+        spy();
+        return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "calls") == 0) {
+        foreign_calls();
+        return 0;
+    }
     print_descriptors(); /* before anything else is open */
     print_status();
     print_identity();
