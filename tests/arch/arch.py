@@ -174,6 +174,25 @@ def rule_spdx(source, _build):
                     yield f"{path.relative_to(source)}: no line with {line} at its top"
 
 
+# Who makes something by name: in a directory below a container's root, held by descriptor; and in the keeper's own one, where nothing else is.
+MAKERS = {"inside.c": {"mkdirat", "openat"}, "do_devices.c": {"mknodat", "symlinkat"}, "do_resolve.c": {"mkdirat"}, "do_terminal.c": {"openat"},
+          "nest.c": {"mkdir", "mknod"}}
+
+
+def rule_roots(source, _build):
+    """What is placed in a root by name, is placed by these few functions."""
+    for path in sorted((source / "plugins/common/keeper").glob("*.c")):
+        if path.name.startswith("test_"):
+            continue
+        code = strip_comments(path.read_text(encoding="utf-8"))
+        for number, line in enumerate(code.splitlines(), 1):
+            found = re.findall(r"\b(mkdir|mknod|mkfifo|symlink|link|rename|renameat2?|mkdirat|mknodat|mkfifoat|symlinkat|linkat|creat|fopen)\(", line)
+            found += re.findall(r"\b(open|openat)\(.*O_CREAT", line)
+            for call in found:
+                if call not in MAKERS.get(path.name, set()):
+                    yield f"{path.relative_to(source)}:{number}: {call} makes something by name; inside.h does that"
+
+
 def rule_names(source, _build):
     names = [path.name for path in (source / "plugins").glob("*/*") if path.is_dir() and path.parent.name != "common"]
     for path in code_files(source, "core"):
