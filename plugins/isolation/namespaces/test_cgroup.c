@@ -96,7 +96,7 @@ static void test_groups(void **state)
     assert_int_equal(err.code, CLOISTER_CGROUP_FAILED);
     assert_int_equal(err.os_errno, ENOENT);
     cpus = get("/cpuset/r/cpuset.cpus");
-    assert_string_equal(cpus, "0-1\n"); /* H2.2.6 */
+    assert_string_equal(cpus, "0-1\n");             /* H2.2.6 */
     make("/cpuset/r/cl-01234567-abcdefghijklmnop"); /* somebody else's */
     assert_int_equal(ns_group_make(&cgroups, &r, name, NS_GROUP_NEW), -1);
     assert_int_equal(err.os_errno, EEXIST);
