@@ -18,6 +18,6 @@ int iso_teardown(void **state);
     }
 
 extern const struct CMUnitTest iso_life_cases[], iso_exec_cases[], iso_stdio_cases[], iso_tape_cases[],
-    iso_halt_cases[], iso_adopt_cases[], iso_many_cases[];
+    iso_halt_cases[], iso_adopt_cases[], iso_many_cases[], iso_files_cases[];
 
 #endif

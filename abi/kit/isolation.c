@@ -35,7 +35,7 @@ int kit_suite_isolation(const struct iso_setting *setting, const char *keeper, c
 {
     static const struct CMUnitTest *const subjects[] = {iso_life_cases, iso_exec_cases, iso_stdio_cases,
                                                         iso_tape_cases, iso_halt_cases, iso_adopt_cases,
-                                                        iso_many_cases};
+                                                        iso_many_cases, iso_files_cases};
     struct CMUnitTest tests[CASES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)

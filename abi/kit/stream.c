@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,15 +80,6 @@ static void stream_finish(cloister_stream *stream, cloister_fn closed, void *ctx
         abort();
 }
 
-const struct cloister_stream_api kit_stream_api = {
-    CLOISTER_INIT(struct cloister_stream_api),
-    .finish = stream_finish,
-    .abort = stream_abort,
-    .from_fd = from_fd,
-    .make = make,
-    .ready = ready,
-};
-
 void kit_stream_close(cloister_stream *stream)
 {
     stream_end(stream, 1);
@@ -115,6 +107,94 @@ static bool later(uint64_t end)
     kit_loop_turns(1);
     return kit_now_ns(CLOCK_MONOTONIC) < end;
 }
+
+/* One relay at a time is enough for a suite that waits for each operation; it is moved on by a timer. */
+static struct relay {
+    struct cloister_relay_args args;
+    cloister_op op; /* 0: none is under way */
+    cloister_timer *timer;
+    char bytes[4096];
+    size_t at, size; /* of bytes that the sink has not taken yet */
+    struct cloister_relay_result result;
+} relay;
+
+static void relay_done(void *ctx)
+{
+    struct relay ended = relay;
+    (void)ctx;
+    relay.op = 0;
+    ended.args.done(ended.args.ctx, ended.op, &ended.result);
+}
+
+static void relay_end(uint32_t end, int64_t error)
+{
+    relay.result.end = end;
+    relay.result.os_errno = error < 0 ? (int32_t)-error : 0;
+    if (end == CLOISTER_RELAY_EOF && !(relay.args.flags & CLOISTER_RELAY_HOLD) && relay.args.dst->fd >= 0)
+        (void)shutdown(relay.args.dst->fd, SHUT_WR);
+    kit_loop_api.timer_close(relay.timer, relay_done, NULL);
+    relay.timer = NULL;
+}
+
+static void relay_move(void *ctx)
+{
+    (void)ctx;
+    for (;;) {
+        int64_t n = relay.at == relay.size ? read_once(relay.args.src, relay.bytes, sizeof(relay.bytes)) : 1;
+        if (n == -EAGAIN)
+            return;
+        if (n <= 0) {
+            relay_end(n == 0 ? CLOISTER_RELAY_EOF : CLOISTER_RELAY_SRC_ABORTED, n);
+            return;
+        }
+        if (relay.at == relay.size) {
+            relay.at = 0;
+            relay.size = (size_t)n;
+        }
+        n = write_once(relay.args.dst, (struct cloister_sv){relay.bytes + relay.at, relay.size - relay.at});
+        if (n == -EAGAIN)
+            return;
+        if (n < 0) {
+            relay_end(CLOISTER_RELAY_DST_GONE, n);
+            return;
+        }
+        relay.at += (size_t)n;
+        relay.result.bytes += (uint64_t)n;
+    }
+}
+
+static int32_t relay_begin(const struct cloister_host *host, const struct cloister_relay_args *args, cloister_op *ret)
+{
+    static cloister_op last = 1ull << 60;
+    if (relay.op || args->limit)
+        return -EBUSY;
+    memset(&relay, 0, sizeof(relay));
+    relay.result.struct_size = sizeof(relay.result);
+    relay.args = *args;
+    int r = kit_loop_api.timer_open(host, relay_move, NULL, &relay.timer);
+    if (r < 0)
+        return r;
+    *ret = relay.op = ++last;
+    return kit_loop_api.timer_set(relay.timer, 1, 1000000);
+}
+
+static void relay_cancel(const struct cloister_host *host, cloister_op op)
+{
+    (void)host;
+    if (op == relay.op && relay.timer)
+        relay_end(CLOISTER_RELAY_CANCELLED, 0);
+}
+
+const struct cloister_stream_api kit_stream_api = {
+    CLOISTER_INIT(struct cloister_stream_api),
+    .finish = stream_finish,
+    .abort = stream_abort,
+    .from_fd = from_fd,
+    .make = make,
+    .relay = relay_begin,
+    .relay_cancel = relay_cancel,
+    .ready = ready,
+};
 
 size_t kit_stream_read(cloister_stream *stream, char *buffer, size_t size, unsigned seconds, uint32_t *ret_verdict)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stream.h - streams that a plugin makes or that stand over its descriptors. The plugin's side is `make`, `ready`,
- * `from_fd` and closing; the other side is the suite, which reads and writes them in its own time.
+ * `from_fd`, one relay at a time, and closing; the other side is the suite, which reads and writes them in its own
+ * time.
  */
 #ifndef KIT_STREAM_H
 #define KIT_STREAM_H
