@@ -79,11 +79,15 @@ static bool parse_isolation(int c, struct arguments *ret)
 
 static bool parse(int argc, char **argv, struct arguments *ret)
 {
-    static const struct option longs[] = {
-        {"state-dir", required_argument, NULL, 's'}, {"option", required_argument, NULL, 'o'},
-        {"verbose", no_argument, NULL, 'v'},         {"rootfs", required_argument, NULL, 'r'},
-        {"keeper", required_argument, NULL, 'k'},    {"case", required_argument, NULL, 'c'},
-        {"patience", required_argument, NULL, 'p'},  {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"state-dir", required_argument, NULL, 's'},
+                                          {"option", required_argument, NULL, 'o'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {"rootfs", required_argument, NULL, 'r'},
+                                          {"keeper", required_argument, NULL, 'k'},
+                                          {"case", required_argument, NULL, 'c'},
+                                          {"helpers", required_argument, NULL, 'h'},
+                                          {"patience", required_argument, NULL, 'p'},
+                                          {NULL, 0, NULL, 0}};
     if (argc < 3)
         return false;
     ret->command = argv[1];
