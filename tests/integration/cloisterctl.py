@@ -162,7 +162,7 @@ def sentences_of_the_backend(ctl):
     assert err.endswith(": ran out of memory before the program began\n"), err
     bundle = os.path.join(ctl.work, "bundle")
     os.mkdir(bundle, 0o755)
-    for more, sentence in (({"hooks": {"prestart": [{"path": "/x"}]}}, "'hooks.prestart' is not supported by the namespaces backend\n"),
+    for more, sentence in (({"hooks": {"prestart": [{"path": "/x"}]}}, "hooks.prestart[0].path: program '/x' is not among the config's 'helpers'\n"),
                            ({"linux": {"namespaces": [{"type": "universe"}]}}, "linux.namespaces[0].type: 'universe' is no namespace\n")):
         config = {"ociVersion": "1.0.2", "root": {"path": ctl.rootfs, "readonly": True}, "process": {"args": ["true"], "cwd": "/"},
                   "linux": {"namespaces": [{"type": "mount"}]}, **more}

@@ -57,6 +57,8 @@ static void end_in(int way)
     struct cloister_error err = CLOISTER_ERROR_INIT;
     struct ctl_terminal terminal = CTL_TERMINAL_INIT;
 
+    if (way > 0)
+        (void)signal(way, SIG_DFL); /* under nohup SIGHUP is ignored */
     if (ctl_terminal_check(&err) < 0 || ctl_terminal_begin(&terminal, &err) < 0 ||
         ctl_terminal_raw(&terminal, &err) < 0)
         _exit(99);
