@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -22,7 +23,7 @@
 #define FDS_MAX 32u
 #define STRINGS_MAX 64u
 
-static const char *directory = "";
+static char directory[PATH_MAX];
 
 /* A program that runs, or could not be run. */
 struct helper {
@@ -37,14 +38,16 @@ struct helper {
 
 /* What the child needs, made before the fork. */
 struct program {
-    char path[512];
+    char path[PATH_MAX + 128];
     char *argv[STRINGS_MAX + 1];
     char *env[STRINGS_MAX + 1];
 };
 
 void kit_helper_directory(const char *path)
 {
-    directory = path;
+    /* Helpers run in "/": a relative path would be another one there. */
+    if (!realpath(path, directory))
+        directory[0] = 0;
 }
 
 static bool copy_strings(char **to, const struct cloister_sv *from, uint64_t count)

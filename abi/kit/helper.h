@@ -5,7 +5,7 @@
 
 #include <cloister/host.h>
 
-/* The directory of programs that are named without a slash; borrowed. Others are DENIED: there is no config. */
+/* The directory of programs that are named without a slash. Others are DENIED: there is no config. */
 void kit_helper_directory(const char *path);
 
 int32_t kit_helper_spawn(const struct cloister_host *host, const struct cloister_helper_args *args,
