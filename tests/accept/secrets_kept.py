@@ -56,13 +56,13 @@ def keeper_of(pid):
 
 
 def look(home, daemon, sandbox):
-    run_file = os.path.join(daemon.run, sandbox, "run")
-    for mark in MARKS:
+    for mark, name in zip(MARKS, ("run-main", "run")):  # the container's own, the sandbox's
+        run_file = os.path.join(daemon.run, sandbox, name)
         where = holding(files(daemon.directory, home.work), mark)
         assert set(where) == {run_file}, f"found in {where}, wanted in {run_file} only"
+        assert os.stat(run_file).st_mode & 0o7777 == 0o600
         for pid in our_processes(daemon):
             assert not holding([f"/proc/{pid}/cmdline", f"/proc/{pid}/environ"], mark), f"process {pid} shows it"
-    assert os.stat(run_file).st_mode & 0o7777 == 0o600
 
 
 def crash(home, daemon, keeper):
@@ -119,7 +119,7 @@ def main():
             for mark in MARKS:
                 assert not holding(files(daemon.directory, home.work), mark), "it outlives its sandbox"
         daemon.clean()
-    print("    in the run file only, before and after the restart")
+    print("    in the run files only, before and after the restart")
     return 0
 
 
