@@ -205,6 +205,24 @@ def without_user_namespace():
         assert os.stat(f"{room.root}/target/null").st_uid == 3
 
 
+def no_files_of_users():
+    """What is in the place of passwd or group is not opened if it is a device, not waited for if it is a fifo, and said."""
+    for user_namespace in (False, True):
+        for name in ("passwd", "group"):
+            for kind, code, errno, text in ((stat.S_IFCHR, "DENIED", 13, "is a device"), (stat.S_IFIFO, "INVALID", 0, "not a regular file")):
+                with bed.Room(user_namespace=user_namespace) as room:
+                    os.unlink(f"{room.root}/etc/{name}")
+                    os.mknod(f"{room.root}/etc/{name}", kind | 0o666, os.makedev(1, 3))
+                    for mode in ("in", "out"):
+                        out = bed.run(PROGRAM, room, mode, entry("f", "x") + END, user="root:staff")
+                        assert (out.error, out.errno) == (code, errno) and f"/etc/{name}" in out.text and text in out.text, f"{mode} {name}: {out}"
+                        assert not out.ready and look(room, "f") is None, f"{mode} {name}: {out}"
+                    assert bed.run(PROGRAM, room, "in", entry("f", "x") + END).done, "the user that needs no file"
+    with bed.Room() as room:
+        os.unlink(f"{room.root}/etc/passwd")
+        assert bed.run(PROGRAM, room, "in", entry("f", "x") + END, user="7", path="/new").done, "a number needs no file"
+
+
 def claims():
     """A size that is only claimed takes no room; a file system with a limit says so itself."""
     with bed.Room() as room:
@@ -232,6 +250,7 @@ def main():
     owners()
     users()
     without_user_namespace()
+    no_files_of_users()
     claims()
     full()
     print(f"{len(BAD)} bad and {len(GOOD)} good archives")

@@ -128,6 +128,40 @@ def shrinking():
         assert len(got) < (8 << 20), len(got)
 
 
+def running(room):
+    """An outward run that waits for its reader: (process, control)."""
+    room.write("target/f", b"x" * (8 << 20))
+    process, control = bed.start(PROGRAM, room, "out", path="/target/f", stdin=subprocess.DEVNULL)
+    process.stdout.read(65536)
+    return process, control
+
+
+def give_up(process, control):
+    process.stdout.close()
+    process.wait(timeout=20)
+    os.close(control)
+
+
+def no_mount_has_devices():
+    """Nor gets one from the container later: it swaps names, and mounts, while we look."""
+    for user_namespace in (False, True):
+        with bed.Room(user_namespace=user_namespace) as room:
+            os.mkdir(f"{room.root}/later")
+            assert os.waitpid(room.inside(lambda: bed.check(bed.LIBC.mount(None, b"/", None, bed.MS_REC | 1 << 20, None), "shared")), 0)[1] == 0
+            process, control = running(room)
+            try:
+                late = room.inside(lambda: bed.check(bed.LIBC.mount(b"late", b"/later", b"tmpfs", 0, None), "mount"))
+                assert os.waitpid(late, 0)[1] == 0
+                theirs = pathlib.Path(f"/proc/{room.pid}/mountinfo").read_text(encoding="utf-8").splitlines()
+                ours = [line.split() for line in pathlib.Path(f"/proc/{process.pid}/mountinfo").read_text(encoding="utf-8").splitlines()]
+                assert len(theirs) == len(ours) + 1, (theirs, ours)
+                for words in ours:
+                    assert "nodev" in words[5].split(",") and words[6] == "-", f"user namespace {user_namespace}: {words}"
+                assert not any("nodev" in line.split()[5] for line in theirs if not user_namespace), "the container's own stay as they are"
+            finally:
+                give_up(process, control)
+
+
 def gone_readers():
     with bed.Room() as room:
         room.write("target/f", b"x" * (8 << 20))
@@ -194,7 +228,7 @@ def nothing_is_loaded_inside():
 
 
 def main():
-    for test in (whole_tree, shapes_of_paths, a_user_sees_what_it_may, a_deep_tree, shrinking, gone_readers, bytes_of_a_file, a_dead_container,
+    for test in (whole_tree, shapes_of_paths, a_user_sees_what_it_may, a_deep_tree, shrinking, gone_readers, bytes_of_a_file, a_dead_container, no_mount_has_devices,
                  nothing_is_loaded_inside):
         test()
         print(test.__name__)

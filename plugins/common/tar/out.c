@@ -128,7 +128,7 @@ static int put_content(int fd, int64_t size)
     return 0;
 }
 
-/* 0, -1 failed, 1 it is another file by now. */
+/* 0, -1 failed, 1 it is another file by now. If that is a device, the open ends in EACCES (tar_enter). */
 static int put_file(int parent, const char *leaf, const struct stat *seen)
 {
     struct stat st;

@@ -66,7 +66,8 @@ int tar_say_end(uint64_t entries, uint64_t bytes, uint64_t skipped);
 
 /* Before anything of the container has been seen: no new privileges, not dumpable, gone with its parent. */
 int tar_prepare(void);
-/* Joins the user and mount namespaces of the pidfd and becomes root there; *ret_root is the root directory. */
+/* Joins the user and mount namespaces of the pidfd and becomes root there; *ret_root is the root directory, of a copy
+ * of the mounts where to open a device is EACCES. */
 int tar_enter(int pidfd, int *ret_root);
 /* Is this a user namespace of the container's own? */
 bool tar_in_user_namespace(void);
@@ -82,7 +83,8 @@ bool tar_fence(int fd, enum tar_fence kind);
 
 /* --- user.c --- */
 
-/* "", "name", "name:group", "uid", "uid:gid", by /etc/passwd and /etc/group below root. */
+/* "", "name", "name:group", "uid", "uid:gid", by /etc/passwd and /etc/group below root. What is there and cannot be
+ * read, or is no regular file, is a failure. */
 int tar_user(int root, const char *text, struct tar_id *ret);
 
 /* --- path.c --- */
