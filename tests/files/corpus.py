@@ -84,6 +84,8 @@ GOOD = [
      {"a": ("dir", "0o555", None), "a/f": ("file", "0o644", b"x")}),
     ("the last one wins", entry("f", "one") + entry("f", "two") + END, {"f": ("file", "0o644", b"two")}),
     ("the last directory's mode wins", entry("d", kind=b"5", mode=0o700) + entry("d/", kind=b"5", mode=0o750) + END, {"d": ("dir", "0o750", None)}),
+    ("a directory twice, owners kept", entry("d", kind=b"5", uid=7, gid=8) + entry("d/f", "x", uid=7) + entry("d/", kind=b"5", mode=0o750, uid=9) + END,
+     {"d": ("dir", "0o750", None), "d/f": ("file", "0o644", b"x")}, bed.KEEP_OWNERS),
     ("link, then a file in its place", entry("f", kind=b"2", link="/outside/secret") + entry("f", "mine") + END, {"f": ("file", "0o644", b"mine")}),
     ("link, then a directory in its place", entry("d", kind=b"2", link="/outside") + entry("d", kind=b"5", mode=0o755) + entry("d/f", "mine") + END,
      {"d": ("dir", "0o755", None), "d/f": ("file", "0o644", b"mine")}),
@@ -171,6 +173,9 @@ def owners():
             if path != "/target":
                 made = (1000, 1001) if user == "alice" else want if not flags else (0, 0)
                 assert owner(room, "new") == made, f"{user}: {owner(room, 'new')}"
+    with bed.Room() as room:
+        twice = entry("d", kind=b"5", uid=7, gid=8) + entry("d", kind=b"5", uid=9, gid=10) + END
+        assert bed.run(PROGRAM, room, "in", twice, flags=bed.KEEP_OWNERS).done and owner(room, "target/d") == (9, 10), "the last owner wins"
     with bed.Room() as room:
         out = bed.run(PROGRAM, room, "in", data, user="alice")
         assert (out.error, out.subject) == ("DENIED", "d/f"), out

@@ -215,13 +215,14 @@ static int create_node(const struct job *job)
     return mknodat(job->parent, job->leaf, job->type | mode_of(job), S_ISFIFO(job->type) ? 0 : device) < 0 ? -errno : 0;
 }
 
-/* The thing that was made a moment ago, unless somebody has put another in its place: then its owner stays. */
-static int own_made(const struct job *job)
+/* The thing at the entry's name, unless somebody has put another in its place: then its owner stays. Ours is what was
+ * made a moment ago; a directory of an entry before (not `fresh`) has that one's owner already. */
+static int own_made(const struct job *job, bool fresh)
 {
     struct stat st;
     TAR_CLOSE int fd = openat(job->parent, job->leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-    if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != job->type || st.st_uid != geteuid() ||
+    if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != job->type || (fresh && st.st_uid != geteuid()) ||
         (!S_ISDIR(job->type) && st.st_nlink != 1))
         return fail(job, -ESTALE);
     return own(job, fd);
@@ -240,7 +241,7 @@ static int make_symlink(const struct job *job)
     times_of(job, times);
     if (utimensat(job->parent, job->leaf, times, AT_SYMLINK_NOFOLLOW) < 0)
         return fail(job, -errno);
-    return keeps_owners(job) ? own_made(job) : 0;
+    return keeps_owners(job) ? own_made(job, true) : 0;
 }
 
 static int make_node(const struct job *job)
@@ -256,7 +257,7 @@ static int make_node(const struct job *job)
                         "entry '%s': device nodes cannot be made in a user namespace", job->raw);
     if (r < 0)
         return fail(job, r);
-    return keeps_owners(job) ? own_made(job) : 0;
+    return keeps_owners(job) ? own_made(job, true) : 0;
 }
 
 /* --- hard links --- */
@@ -348,7 +349,7 @@ static int make_directory(const struct job *job)
         return tar_fail(CLOISTER_LIMIT, 0, "entry", job->raw, "entry '%s': no room for another directory", job->raw);
     late->mode = mode_of(job);
     times_of(job, late->times);
-    return keeps_owners(job) ? own_made(job) : 0;
+    return keeps_owners(job) ? own_made(job, r >= 0) : 0;
 }
 
 /* fchmod does not take O_PATH, and before 6.6 nothing else does; a directory that can be read can be opened. */
