@@ -4,6 +4,7 @@
 import io
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -162,6 +163,53 @@ def no_mount_has_devices():
                 give_up(process, control)
 
 
+def sanitized():
+    program = pathlib.Path(PROGRAM).read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
+def limits_are_set():
+    """What the container has us remember has an end, and so has what it has us hold open."""
+    with bed.Room() as room:
+        process, control = running(room)
+        try:
+            rows = pathlib.Path(f"/proc/{process.pid}/limits").read_text(encoding="utf-8").splitlines()
+            limits = {row[:26].strip(): row[26:].split()[:2] for row in rows}
+            size = next(int(line.split()[1]) for line in
+                        pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines() if line.startswith("VmPeak"))
+        finally:
+            give_up(process, control)
+    most = min(4200, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    assert limits["Max open files"] == [str(most)] * 2, limits
+    if not sanitized():
+        assert limits["Max address space"] == [str(512 << 20)] * 2, limits
+    return size << 10
+
+
+def too_much_to_remember():
+    """Every file with another name somewhere is remembered by its path; with little memory, that is soon too much."""
+    most = limits_are_set() + (8 << 20)
+    if sanitized():
+        print("too_much_to_remember: a sanitizer's build has no limit on addresses")
+        return
+    with bed.Room() as room:
+        here = os.getcwd()
+        os.chdir(f"{room.root}/target")
+        for _ in range(100):
+            os.mkdir("d" * 250)
+            os.chdir("d" * 250)
+        for number in range(1000):
+            pathlib.Path(f"{number}").touch()
+            os.link(f"{number}", f"{room.root}/outside/{number}")
+        os.chdir(here)
+        process, control = bed.start(PROGRAM, room, "out", path="/target", stdin=subprocess.DEVNULL, wrap=("/usr/bin/prlimit", f"--as={most}"))
+        output, _ = process.communicate(timeout=60)
+        out = bed.Outcome(process.returncode, output, bed.slurp(control))
+        assert out.ready and not out.done and (out.error, out.errno) == ("LIMIT", 12) and out.subject.startswith("target/ddd"), out
+        assert bed.run(PROGRAM, room, "out", path="/target").done
+        subprocess.run(["rm", "-rf", f"{room.root}/target/" + "d" * 250], check=True)
+
+
 def gone_readers():
     with bed.Room() as room:
         room.write("target/f", b"x" * (8 << 20))
@@ -228,7 +276,7 @@ def nothing_is_loaded_inside():
 
 
 def main():
-    for test in (whole_tree, shapes_of_paths, a_user_sees_what_it_may, a_deep_tree, shrinking, gone_readers, bytes_of_a_file, a_dead_container, no_mount_has_devices,
+    for test in (whole_tree, shapes_of_paths, a_user_sees_what_it_may, a_deep_tree, shrinking, gone_readers, bytes_of_a_file, a_dead_container, no_mount_has_devices, too_much_to_remember,
                  nothing_is_loaded_inside):
         test()
         print(test.__name__)

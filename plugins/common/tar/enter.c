@@ -11,10 +11,14 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "common/tar/tar.h"
+
+#define SPARE (16u << 20)
 
 static pid_t parent;
 static bool user_namespace;
@@ -34,11 +38,48 @@ static int shield(void)
     return 0;
 }
 
+static int limit(int resource, rlim_t most, const char *what)
+{
+    struct rlimit now;
+
+    if (getrlimit(resource, &now) < 0)
+        return fail(what);
+    if (now.rlim_max > most)
+        now.rlim_max = most;
+    now.rlim_cur = now.rlim_max;
+    return setrlimit(resource, &now) < 0 ? fail(what) : 0;
+}
+
+/* How much is remembered is for the other side to say: names, links, directories. A sanitizer's build has terabytes of
+ * addresses that are nobody's memory. */
+static int limit_all(void)
+{
+    if (limit(RLIMIT_NOFILE, TAR_DESCRIPTORS_MAX, "limit descriptors") < 0)
+        return -1;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    return limit(RLIMIT_AS, TAR_MEMORY_MAX, "limit memory");
+#else
+    return 0;
+#endif
+}
+
+int tar_spare(const char *subject)
+{
+    void *spare = mmap(NULL, SPARE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (spare == MAP_FAILED)
+        return tar_fail(CLOISTER_LIMIT, errno, "memory", subject, "there is too much to remember at '%s'", subject);
+    munmap(spare, SPARE);
+    return 0;
+}
+
 int tar_prepare(void)
 {
     parent = getppid();
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return fail("give up new privileges");
+    if (limit_all() < 0)
+        return -1;
     return shield();
 }
 

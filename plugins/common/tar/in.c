@@ -46,10 +46,11 @@ struct archive *tar_in_prepare(void)
 static int fail(struct archive *archive, const char *behind)
 {
     const char *why = archive_error_string(archive);
+    uint32_t code = tar_code_of_archive(archive, CLOISTER_PROTOCOL);
 
     if (behind[0] == '\0')
-        return tar_fail(CLOISTER_PROTOCOL, 0, "archive", "", "at its beginning: %s", why ? why : "not a tar archive");
-    return tar_fail(CLOISTER_PROTOCOL, 0, "archive", behind, "behind entry '%s': %s", behind, why ? why : "damaged");
+        return tar_fail(code, 0, "archive", "", "at its beginning: %s", why ? why : "not a tar archive");
+    return tar_fail(code, 0, "archive", behind, "behind entry '%s': %s", behind, why ? why : "damaged");
 }
 
 static void remember(const char *raw, char *ret)
@@ -67,6 +68,9 @@ static int one_entry(struct tar_making *making, char *last)
     struct archive *archive = making->archive;
     struct archive_entry *entry;
     int64_t before = archive_filter_bytes(archive, 0);
+
+    if (tar_spare(last) < 0)
+        return -1;
     int r = archive_read_next_header(archive, &entry);
 
     if (r == ARCHIVE_EOF && archive_filter_bytes(archive, 0) - before >= END_MARK)

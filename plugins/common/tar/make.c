@@ -158,8 +158,8 @@ static int fail_content(const struct job *job)
 {
     const char *why = archive_error_string(job->making->archive);
 
-    return tar_fail(CLOISTER_PROTOCOL, 0, "truncated", job->raw, "entry '%s': %s", job->raw,
-                    why ? why : "its content is damaged");
+    return tar_fail(tar_code_of_archive(job->making->archive, CLOISTER_PROTOCOL), 0, "truncated", job->raw,
+                    "entry '%s': %s", job->raw, why ? why : "its content is damaged");
 }
 
 /* No more room is taken than bytes arrive, whatever size the header claims; holes come as gaps. */

@@ -14,7 +14,6 @@
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -83,7 +82,8 @@ static int fail_archive(void)
 {
     const char *why = archive_error_string(walk.archive);
 
-    return tar_fail(CLOISTER_IO, 0, "archive", walk.name, "write entry '%s': %s", walk.name, why ? why : "unknown");
+    return tar_fail(tar_code_of_archive(walk.archive, CLOISTER_IO), 0, "archive", walk.name, "write entry '%s': %s",
+                    walk.name, why ? why : "unknown");
 }
 
 /* Names that are no UTF-8 are written as the bytes they are, with a warning that is none here. */
@@ -91,6 +91,8 @@ static int put_header(void)
 {
     struct archive_entry *spare = NULL;
 
+    if (tar_spare(walk.name) < 0)
+        return -1;
     archive_entry_linkify(walk.links, &walk.entry, &spare);
     archive_entry_free(spare);
     if (archive_write_header(walk.archive, walk.entry) < ARCHIVE_WARN)
@@ -319,17 +321,6 @@ static int fail_to_find(const char *path, int error)
     return tar_fail(tar_code_of(error), error, "path", path, "find '%s'", path);
 }
 
-/* One level of the walk holds one descriptor. */
-static void take_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static void run(int root, const char *path)
 {
     struct target target;
@@ -360,7 +351,6 @@ static void run(int root, const char *path)
 int tar_out(struct archive *archive, int root, const struct tar_call *call, const struct tar_id *id)
 {
     walk.archive = archive;
-    take_descriptors();
     if (tar_become(id, 1ull << 1 | 1ull << 2) == 0) /* DAC_OVERRIDE, DAC_READ_SEARCH */
         run(root, call->path);
     /* Freeing an archive that is open would write its end. */

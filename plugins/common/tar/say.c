@@ -66,6 +66,11 @@ uint32_t tar_code_of(int os_errno)
     }
 }
 
+uint32_t tar_code_of_archive(struct archive *archive, uint32_t otherwise)
+{
+    return archive_errno(archive) == ENOMEM ? CLOISTER_LIMIT : otherwise;
+}
+
 /* Whoever has closed the other end wants to know nothing. */
 static int put(struct cl_tar_message *message)
 {

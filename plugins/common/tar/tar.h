@@ -56,6 +56,8 @@ int tar_fail(uint32_t code, int os_errno, const char *step, const char *subject,
     __attribute__((format(printf, 5, 6)));
 /* The code of an errno that comes from the file system inside. */
 uint32_t tar_code_of(int os_errno);
+/* Of what libarchive says: LIMIT if it has run out of memory. */
+uint32_t tar_code_of_archive(struct archive *archive, uint32_t otherwise);
 bool tar_has_failed(void);
 /* [once] Nothing but bytes can go wrong from now on. */
 int tar_say_ready(bool landlock);
@@ -64,8 +66,14 @@ int tar_say_end(uint64_t entries, uint64_t bytes, uint64_t skipped);
 
 /* --- enter.c --- */
 
-/* Before anything of the container has been seen: no new privileges, not dumpable, gone with its parent. */
+#define TAR_MEMORY_MAX (512u << 20) /* addresses */
+#define TAR_DESCRIPTORS_MAX 4200u   /* two for each level of an outward walk (out.c), and some */
+
+/* Before anything of the container has been seen: no new privileges, not dumpable, gone with its parent, limited. */
 int tar_prepare(void);
+/* There is memory for one entry more, of any size that may come. libarchive would forget a link without a word, or end
+ * the process, where there is none; so it is asked for first. */
+int tar_spare(const char *subject);
 /* Joins the user and mount namespaces of the pidfd and becomes root there; *ret_root is the root directory, of a copy
  * of the mounts where to open a device is EACCES. */
 int tar_enter(int pidfd, int *ret_root);
