@@ -103,16 +103,20 @@ def a_user_sees_what_it_may():
 
 
 def a_deep_tree():
-    with bed.Room() as room:
-        here = os.getcwd()
-        os.chdir(f"{room.root}/target")
-        for _ in range(900):
-            os.mkdir("d" * 40)
-            os.chdir("d" * 40)
-        os.chdir(here)
-        out = bed.run(PROGRAM, room, "out", path="/target")
-        assert out.done and out.entries == 901, out
-        subprocess.run(["rm", "-rf", f"{room.root}/target/" + "d" * 40], check=True)
+    for depth, name, error in ((900, "d" * 40, None), (1999, "d" * 30, None), (2000, "d", "TOO_BIG"), (1900, "d" * 40, "TOO_BIG")):
+        with bed.Room() as room:
+            here = os.getcwd()
+            os.chdir(f"{room.root}/target")
+            for _ in range(depth):
+                os.mkdir(name)
+                os.chdir(name)
+            os.chdir(here)
+            out = bed.run(PROGRAM, room, "out", path="/target")
+            assert (out.error or None) == error and out.done == (error is None), f"{depth}: {out}"
+            assert error or out.entries == depth + 1, f"{depth}: {out}"
+            assert error is None or out.subject.startswith("target/d"), f"{depth}: {out}"
+            assert name != "d" or "more than 2000 directories deep" in out.text, out
+            subprocess.run(["rm", "-rf", f"{room.root}/target/{name}"], check=True)
 
 
 def shrinking():

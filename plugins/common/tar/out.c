@@ -21,7 +21,8 @@
 
 #define BUFFER (64u << 10)
 #define NAME_ROOM (64u << 10)
-#define TRIES 16 /* against somebody inside who swaps files */
+#define DEPTH_MAX 2000 /* each level holds two descriptors: the look at it, and its reading */
+#define TRIES 16       /* against somebody inside who swaps files */
 #define BELOW (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
 #ifndef MQUEUE_MAGIC
@@ -35,6 +36,7 @@ struct walk {
     uint64_t entries;
     uint64_t bytes;
     uint64_t skipped;
+    unsigned depth;
     size_t size;          /* of name */
     char name[NAME_ROOM]; /* of the entry at hand */
     char buffer[BUFFER];
@@ -227,11 +229,16 @@ static int put_directory(int look, const struct stat *st)
     if (end == 0)
         return -1;
     walk.size = end;
+    if (walk.depth == DEPTH_MAX)
+        return tar_fail(CLOISTER_TOO_BIG, 0, "entry", walk.name, "more than %d directories deep: '%s'", DEPTH_MAX,
+                        walk.name);
+    walk.depth++;
     begin(st);
     int r = put_header();
 
     if (r == 0 && !is_kernels(look))
         r = put_children(look);
+    walk.depth--;
     walk.size = before;
     walk.name[before] = '\0';
     return r;
