@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* do_limits.c - resource limits and niceness. */
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 
 #include "common/keeper/setup.h"
@@ -15,9 +16,24 @@ static int names_core(const struct cl_setup *setup)
     return 0;
 }
 
+/* What lies within the hard limits of now needs nobody's rights. False if one does not. */
+static bool set_here(const struct cl_setup *setup)
+{
+    const struct cl_wire_rlimit *limit = cl_wire_items(setup->plan, CL_WIRE_RLIMITS);
+
+    for (uint32_t i = 0; i < CL_SETUP_COUNT(setup, CL_WIRE_RLIMITS); i++) {
+        struct rlimit wanted = {.rlim_cur = limit[i].soft, .rlim_max = limit[i].hard};
+        if (prlimit(0, (__rlimit_resource_t)limit[i].resource, &wanted, NULL) < 0)
+            return false;
+    }
+    return true;
+}
+
 /*
- * The keeper sets them from outside (prepare.c): raising a hard limit is a matter of host root, which this process no
- * longer is. Late, so that no limit meant for the program breaks the set-up.
+ * What fails here the keeper sets from outside (prepare.c): raising a hard limit is a matter of host root, which this
+ * process no longer is. All from outside would not do: a keeper without CAP_SYS_RESOURCE, as in many containers, may
+ * not even lower the limits of another user's process (prlimit(2)). Late, so that no limit meant for the program breaks
+ * the set-up.
  */
 int cl_do_rlimits(struct cl_setup *setup)
 {
@@ -26,7 +42,7 @@ int cl_do_rlimits(struct cl_setup *setup)
 
     if (!names_core(setup) && setrlimit(RLIMIT_CORE, &no_core) < 0)
         return cl_setup_detail(setup, -errno, "RLIMIT_CORE: soft 0, hard 0");
-    if (CL_SETUP_COUNT(setup, CL_WIRE_RLIMITS) == 0)
+    if (set_here(setup))
         return 0;
     int r = cl_report_send(setup->status, &report, NULL, 0);
 
