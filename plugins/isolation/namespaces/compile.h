@@ -104,6 +104,7 @@ struct ns_compile {
     char *seccomp;             /* JSON text of linux.seccomp, compact; NULL = none */
     uint64_t uid_mapped;       /* size of the widest mapping, for describe */
     bool own_devices;          /* the spec mounts a file system on /dev: the default nodes go there */
+    bool bound_devices;        /* or binds one: it is to have them */
     bool no_new_privs;         /* of init: holds for every exec into the container too */
     uint32_t rows;             /* of its terminal; 0 = not said */
     uint32_t columns;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * device_rules.c - who may use which devices: everything denied (H1.3.8), then the spec's rules in order, then the
- * nodes that we supplied ourselves, as every OCI runtime does. The v1 group has a list of exceptions from "all" or
- * "nothing", and takes one back only by its very numbers: a rule that would take back a part of an earlier one is
- * refused there, because the kernel would not say that it did nothing. v2 gets a program, which can.
+ * nodes that we supplied ourselves, as every OCI runtime does; a directory bound on /dev has to have them, and they are
+ * allowed as well. The v1 group has a list of exceptions from "all" or "nothing", and takes one back only by its very
+ * numbers: a rule that would take back a part of an earlier one is refused there, because the kernel would not say that
+ * it did nothing. v2 gets a program, which can.
  */
 #include "device_program.h"
 #include "limits.h"
@@ -169,7 +170,7 @@ int ns_compile_device_rules(const struct ns_limits *l)
         if (read_rule(l, entry, i, &rules[count++]) < 0)
             return -1;
     own = count;
-    for (size_t i = 0; l->c->own_devices && i < SUPPLIED; i++)
+    for (size_t i = 0; (l->c->own_devices || l->c->bound_devices) && i < SUPPLIED; i++)
         rules[count++] = supplied[i];
     return put_rules(l, rules, count, own);
 }

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct node {
     const char *path;
@@ -147,6 +148,9 @@ static void add_defaults(struct ns_compile *c)
     for (size_t i = 0; i < sizeof(default_links) / sizeof(*default_links); i++) {
         struct cl_wire_link item;
 
+        /* Only what is there is linked to: not every kernel has /proc/kcore. */
+        if (default_links[i].text[0] == '/' && access(default_links[i].text, F_OK) < 0)
+            continue;
         item.path = cl_plan_cstring(&c->plan, default_links[i].path);
         item.text = cl_plan_cstring(&c->plan, default_links[i].text);
         cl_plan_add(&c->plan, CL_WIRE_LINKS, &item);

@@ -186,14 +186,14 @@ static int one_mount(struct ns_compile *c, const cloister_value *mount, uint64_t
         return ns_refuse(&c->r, CLOISTER_INVALID, path, "is the root itself");
     if (ns_options_read(c, mount, type, base, &o) < 0)
         return -1;
+    if (strcmp(target, "/dev") == 0 && !o.remount)
+        *(o.bind ? &c->bound_devices : &c->own_devices) = true;
     if (o.bind && !o.remount)
         return bind_mount(c, mount, &o, target, base);
     if (check_no_bind(c, mount, &o, base) < 0)
         return -1;
     if (o.remount)
         return change(c, &o, target);
-    if (strcmp(target, "/dev") == 0)
-        c->own_devices = true;
     return fresh_mount(c, mount, type, &o, target, base);
 }
 

@@ -332,6 +332,42 @@ static void test_attach(void **state)
     ns_hierarchies_clear(&real);
 }
 
+/* What a container may use beyond its rules depends on what it has on /dev. */
+static void test_dev(void **state)
+{
+    static const struct {
+        const char *name, *mount;
+        bool null;
+    } cases[] = {
+        {"nothing mounted", "", false},
+        {"its own", "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}", true},
+        {"bound", "{\"destination\":\"/dev/\",\"type\":\"bind\",\"source\":\"/dev\",\"options\":[\"bind\"]}", true},
+        {"bound elsewhere", "{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/dev\",\"options\":[\"bind\"]}",
+         false},
+    };
+    static const struct ask v1 = {.list = v1_list};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        NS_FREE char *writes = NULL;
+        NS_FREE char *spec = ns_format("{\"ociVersion\":\"1.1.0\",\"mounts\":[%s],\"linux\":{\"namespaces\":[{\"type\":"
+                                       "\"mount\"},{\"type\":\"pid\"}]}}",
+                                       cases[i].mount);
+        const struct cloister_container_args args = {
+            CLOISTER_INIT(struct cloister_container_args), .init = CLOISTER_INIT_PAUSE,
+            .rootfs_kind = CLOISTER_ROOTFS_DIRECTORY, .rootfs = CLOISTER_SV("/root/fs"), .spec = {spec, strlen(spec)}};
+        struct cloister_error err;
+        struct ns_compile c;
+
+        assert_int_equal(compile(&v1, "{}", &c, &err), 0);
+        if (ns_compile_container(&c, &args) < 0)
+            fail_msg("%s: %s", cases[i].name, err.chain);
+        writes = writes_of(&c);
+        if ((strstr(writes, "devices.allow=c 1:3 rwm") != NULL) != cases[i].null)
+            fail_msg("%s: %s", cases[i].name, writes);
+        done(&c);
+    }
+}
+
 /* A container on a machine that is all v2: one group to join, kills counted there, a program for its devices. */
 static void test_container_v2(void **state)
 {
@@ -369,8 +405,9 @@ static void test_container_v2(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),    cmocka_unit_test(test_hybrid), cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_devices), cmocka_unit_test(test_attach), cmocka_unit_test(test_container_v2),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_hybrid), cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_devices),      cmocka_unit_test(test_dev),    cmocka_unit_test(test_attach),
+        cmocka_unit_test(test_container_v2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
