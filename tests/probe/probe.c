@@ -3,6 +3,7 @@
  * probe.c - prints how a container looks from inside, one key=value a line, for tests to compare with a table.
  *
  * Static, and it asks the kernel only: what it prints does not depend on a root file system or a C library's view.
+ * `probe all` goes on with what more.c says.
  * "errno N" stands for what could not be asked (the default seccomp profile refuses keyctl, for one).
  */
 #include <dirent.h>
@@ -23,6 +24,8 @@
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include "tests/probe/more.h"
 
 extern char **environ;
 
@@ -420,5 +423,7 @@ int main(int argc, char **argv)
     print_links();
     print_keyring();
     print_limits();
+    if (argc > 1 && strcmp(argv[1], "all") == 0)
+        print_more();
     return 0;
 }
