@@ -43,6 +43,7 @@ suite() {
     CL_BUILD=$dir
     CL_PREFIX=$(install_build "$dir") || { failed "$label: install"; return; }
     export CL_BUILD CL_PREFIX
+    rm -f "$dir"/*.py.log "$dir"/*.sh.log "$dir"/accept-*.log
     integration_tests "$label"
     accept_tests "$label"
     remove_prefix "$CL_PREFIX"
@@ -77,24 +78,29 @@ END
 # Each script of tests/integration (what begins with #!) is one test. Those that need a daemon take its socket as their argument; the others find
 # CL_BUILD and CL_PREFIX in the environment and start what they need. What meson runs is left to meson.
 integration_tests() {
-    local script name code
+    local script name
     stage "$1: integration"
     for script in "$CL_SOURCE"/tests/integration/*; do
         name=$(basename "$script")
         [ -f "$script" ] && [ "$(head -c 2 "$script")" = '#!' ] && ! grep -q "$name" "$CL_SOURCE"/tests/*/meson.build || continue
-        code=0
-        if grep -q 'usage: .* SOCKET' "$script"; then
-            (
-                . "$CL_SOURCE/tests/harness/lib.sh"
-                trap 'harness_end || exit 1' EXIT
-                harness_begin && daemon_start d || exit 1
-                run_script "$script" "$(daemon_socket d)"
-            ) >"$CL_BUILD/$name.log" 2>&1 || code=$?
-        else
-            run_script "$script" >"$CL_BUILD/$name.log" 2>&1 || code=$?
-        fi
-        integration_verdict "$1" "$name" "$code"
+        integration_test "$1" "$script"
     done
+}
+
+integration_test() {
+    local script=$2 name code=0
+    name=$(basename "$script")
+    if grep -q 'usage: .* SOCKET' "$script"; then
+        (
+            . "$CL_SOURCE/tests/harness/lib.sh"
+            trap 'harness_end || exit 1' EXIT
+            harness_begin && daemon_start d || exit 1
+            run_script "$script" "$(daemon_socket d)"
+        ) >"$CL_BUILD/$name.log" 2>&1 || code=$?
+    else
+        run_script "$script" >"$CL_BUILD/$name.log" 2>&1 || code=$?
+    fi
+    integration_verdict "$1" "$name" "$code"
 }
 
 run_script() {
@@ -140,6 +146,37 @@ accept_tests() {
         done < <(grep -E "^$nn\.[0-9]+ (PASS|FAIL|SKIP)" "$CL_BUILD/accept-$nn.log")
         grep -q -E '^[0-9]+ passed, [0-9]+ failed' "$CL_BUILD/accept-$nn.log" || failed "$1: accept $nn did not end"
     done
+}
+
+# hazards [LIST]: every known hazard has a test that ran on this build.
+hazards() {
+    stage "hazards"
+    if python3 "$CL_SOURCE/tests/harness/hazard_table.py" check "$CL_BUILD" "$@"; then
+        passed
+    else
+        failed "hazards: tests/hazards.tsv"
+    fi
+}
+
+# hazards_only DIR [LIST]: the tests that the table names, and no others; then the check.
+hazards_only() {
+    local kind name dir=$1 names
+    shift
+    stage "hazards: build"
+    build "$dir" && CL_BUILD=$dir && CL_PREFIX=$(install_build "$dir") || { failed "hazards: build"; return; }
+    export CL_BUILD CL_PREFIX
+    rm -f "$dir"/*.py.log "$dir"/*.sh.log "$dir"/accept-*.log
+    stage "hazards: the tests that are named"
+    mapfile -t names < <(python3 "$CL_SOURCE/tests/harness/hazard_table.py" wanted | sed -n 's/^meson\t//p')
+    meson test -C "$dir" --no-rebuild --num-processes 2 "${names[@]}" >"$dir/unit.log" 2>&1 || tail -n 12 "$dir/unit.log"
+    while IFS=$'\t' read -r kind name; do
+        case $kind in
+            integration) integration_test hazards "$CL_SOURCE/tests/integration/$name" ;;
+            accept) CL_ONLY=$name bash "$CL_SOURCE/tests/accept/${name%.*}.sh" 2>&1 | tee -a "$dir/accept-${name%.*}.log" ;;
+        esac
+    done < <(python3 "$CL_SOURCE/tests/harness/hazard_table.py" wanted)
+    hazards "$@"
+    remove_prefix "$CL_PREFIX"
 }
 
 plugin_options() { sed -n "s/^option('\([a-z_]*\)', type: 'feature'.*/\1/p" "$CL_SOURCE/meson_options.txt"; }
