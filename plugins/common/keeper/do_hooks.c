@@ -6,7 +6,8 @@
  * variable but its own (H1.1.19). "Create" hooks are the host's programs: for as long as they run, a private clone of
  * the host's tree is attached and the container's root is moved to its place in it, so that they see both, as before a
  * pivot; then both are gone. Only a pid namespace in which nobody else lives yet keeps /proc/<pid>/root of such a hook
- * from others. "Start" hooks are the container's, and run with its rights and behind its filter.
+ * from others; so whatever such a hook leaves running is killed before anybody moves in. "Start" hooks are the
+ * container's, and run with its rights and behind its filter.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -202,6 +203,15 @@ static int hide_host(struct cl_setup *setup, int root)
     return 0;
 }
 
+/* The hooks' children, whose root is still the host's tree. Nobody else is here yet: as init of the new pid namespace
+ * we are parent of all that is left in it, and ECHILD says that it is empty. */
+static void end_all(void)
+{
+    do
+        kill(-1, SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
+}
+
 int cl_do_create_hooks(struct cl_setup *setup)
 {
     const struct cl_wire_hook *first = first_of(setup, CL_WIRE_HOOK_CREATE_CONTAINER);
@@ -209,13 +219,14 @@ int cl_do_create_hooks(struct cl_setup *setup)
 
     if (first == NULL)
         return 0;
-    if (!(setup->plan->ns_new & CLONE_NEWPID) || setup->plan->root_fd == CL_WIRE_NO_FD)
+    if (!(setup->plan->ns_new & CLONE_NEWPID) || getpid() != 1 || setup->plan->root_fd == CL_WIRE_NO_FD)
         return cl_setup_detail(setup, -EPERM, "hooks.createContainer: no pid namespace of its own");
     host = setup->fds[first->fd];
     root = setup->fds[setup->plan->root_fd];
     r = show_host(setup, first, host, root);
     if (r == 0)
         r = run_all(setup, CL_WIRE_HOOK_CREATE_CONTAINER, host);
+    end_all();
     return r < 0 ? r : hide_host(setup, root);
 }
 

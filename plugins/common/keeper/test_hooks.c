@@ -182,6 +182,42 @@ static void test_create_hook(void **state)
     }
 }
 
+/* Whatever it leaves behind has the host's tree: it is gone before anything of the container runs, and when the hook
+ * fails. That it has left three is in its file. */
+static void test_create_hook_leaves_nobody(void **state)
+{
+    static const struct {
+        const char *end;
+        int os_errno;
+    } ends[] = {{"", 0}, {"; exit 5", ECANCELED}};
+    static const char script[] = "grep -c sits /data/left; for p in /proc/[0-9]*; do echo -n \"${p##*/} \"; done";
+
+    for (size_t i = 0; i < 2 * sizeof(ends) / sizeof(ends[0]); i++) {
+        struct bed_plan plan;
+        char output[256] = "", hook[512];
+        int pair[2];
+
+        bed_plan_container(bed, &plan, i % 2 ? BED_USER_NAMESPACE : BED_HOST_USER, script);
+        bed_plan_fs(&plan, "tmpfs", "/data", 0);
+        snprintf(hook, sizeof(hook),
+                 "cd %s/data; sit() { echo sits >>left; exec sleep 54321; }; (sit & (trap '' TERM HUP; sit) &);"
+                 "sit & until [ $(grep -c sits left) = 3 ]; do :; done%s",
+                 bed->root, ends[i / 2].end);
+        add_hook(&plan, CL_WIRE_HOOK_CREATE_CONTAINER, hook, 10000);
+        assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+        struct cl_wire_answer answer = bed_create(bed, &plan, 60 + i, 0, pair[1]);
+
+        close(pair[1]);
+        bed_read_all(pair[0], output, sizeof(output));
+        close(pair[0]);
+        assert_int_equal(answer.os_errno, ends[i / 2].os_errno);
+        assert_string_equal(output, answer.os_errno ? "" : "3\n1 ");
+        if (answer.os_errno == 0)
+            bed_wait_down(bed, 60 + i);
+        assert_int_equal(bed_processes(bed), 0);
+    }
+}
+
 /* Somebody else in the pid namespace could reach the host through such a hook. */
 static void test_create_hook_needs_pids(void **state)
 {
@@ -283,9 +319,13 @@ static void test_point(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_start_hook), cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_no_program), cmocka_unit_test(test_create_hook),
-        cmocka_unit_test(test_blocked),    cmocka_unit_test(test_create_hook_needs_pids),
+        cmocka_unit_test(test_start_hook),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_no_program),
+        cmocka_unit_test(test_create_hook),
+        cmocka_unit_test(test_create_hook_leaves_nobody),
+        cmocka_unit_test(test_blocked),
+        cmocka_unit_test(test_create_hook_needs_pids),
         cmocka_unit_test(test_point),
     };
 
