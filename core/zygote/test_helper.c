@@ -444,15 +444,20 @@ static void it_dies_with_the_daemon(void **state)
     close(ends[0]);
 }
 
+/* With what it has started. */
 static void it_can_be_ended_early(void **state)
 {
     struct seen seen;
+    char byte;
     begin(&seen);
     int end_of = start_lingering(&seen);
     assert_int_equal(syscall(SYS_pidfd_send_signal, seen.pidfd, SIGKILL, NULL, 0), 0);
     turn_until(&seen, &seen.exits);
     assert_int_equal(seen.status.kind, CLOISTER_STATUS_SIGNALED);
     assert_int_equal(seen.status.value, SIGKILL);
+    struct pollfd wait = {.fd = end_of, .events = POLLIN};
+    assert_int_equal(poll(&wait, 1, 5000), 1);
+    assert_int_equal(read(end_of, &byte, 1), 0);
     close(end_of);
     end(&seen);
     assert_int_equal(seen.exits, 1);

@@ -61,7 +61,8 @@ struct cloister_zygote_forked {
  * the role's socket come the program (O_PATH), the host's mount namespace, the description (a sealed memfd: the struct
  * below, then NUL-terminated the program's path, its arguments, its environment), then the program's own descriptors,
  * which become its 0, 1, 2, ...; where there are fewer than three the rest is /dev/null. It is SIGKILLed, with its
- * process group, when the socket's other end closes.
+ * process group, when the socket's other end closes; when a signal ends the program, what is left of its group is
+ * SIGKILLed before EXITED.
  */
 #define CLOISTER_ZYGOTE_HELPER_ROLE "helper"
 #define CLOISTER_ZYGOTE_HELPER_FDS_MAX 32u

@@ -26,6 +26,7 @@ echo "$1" >>"%(notes)s/order"
 case $2 in
 fail) echo "because of $1" >&2; exit 3 ;;
 hang) exec sleep 98765 ;;
+hang2) sleep 98764 & sleep 98764 ;;
 talk) yes >&2; exit 4 ;;
 esac
 """
@@ -130,6 +131,23 @@ def timeout(bench, client):
         assert "longer than 1000 ms" in text, text
 
 
+def timeout_of_many(bench, client):
+    """What is over its time ends with all that it has started; a destroy goes on after it."""
+    for kind in ["prestart", "createContainer"]:
+        _, text = refused(bench, client, {kind: [bench.hook(kind, "hang2", timeout=1)]})
+        assert "longer than 1000 ms" in text, text
+        assert eventually(5, lambda: not runs("sleep 98764")), kind
+    answer = bench.create(client, {"poststop": [bench.hook("poststop", "hang2", timeout=1)]})
+    client.call("destroy", {"id": answer["id"]})
+    assert bench.order()[-1] == "poststop", bench.order()
+    assert "ran longer than 1000 ms" in open(bench.daemon.log_path, encoding="utf-8").read()
+    assert eventually(5, lambda: not runs("sleep 98764")), "poststop"
+
+
+def runs(command):
+    return subprocess.run(["pgrep", "-f", f"^{command}$"], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
 def endless_talk(bench, client):
     """What a hook says is kept up to a page and no more."""
     _, text = refused(bench, client, {"prestart": [bench.hook("prestart", "talk", timeout=5)]})
@@ -153,7 +171,7 @@ def cancelled(bench, client):
         assert other.call("list") == {"sandboxes": []}
     creator.join(10)
     assert told, "the create hangs"
-    assert subprocess.run(["pgrep", "-f", "^sleep 98765$"], stdout=subprocess.DEVNULL, check=False).returncode == 1, "it runs on"
+    assert not runs("sleep 98765"), "it runs on"
 
 
 def inside(bench, client):
@@ -166,7 +184,7 @@ def main():
     failed = 0
     with House() as house:
         bench = Bench(house)
-        for test in [whole_life, failure, later_failure, timeout, endless_talk, not_listed, cancelled, inside]:
+        for test in [whole_life, failure, later_failure, timeout, timeout_of_many, endless_talk, not_listed, cancelled, inside]:
             bench.clear()
             try:
                 with bench.daemon.client() as client:

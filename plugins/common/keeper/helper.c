@@ -2,7 +2,8 @@
 /*
  * helper.c - the parent of one host program. The daemon cannot fork, and the zygote does not wait: so each helper has a
  * parent of its own, which starts it, stays, and tells its end to whoever holds the other end of the socket. When that
- * closes, the daemon has lost interest or its life, and the program is killed with its process group.
+ * closes, the daemon has lost interest or its life, and the program is killed with its process group; so is what is
+ * left of the group when the program itself is killed.
  *
  * Nothing of ours reaches the program: it joins the host's mount namespace (we live in the nest), and has the
  * environment, the arguments and the descriptors that the description says, default signals and no core file.
@@ -291,13 +292,17 @@ static int on_report(const struct helper *helper, int report, pid_t pid, int pid
     return 1;
 }
 
-static void tell_exit(const struct helper *helper, int pidfd)
+/* Who kills the program, because it is over its time for one, means what it has started as well. */
+static void tell_exit(const struct helper *helper, pid_t pid, int pidfd)
 {
     struct cloister_zygote_helper_said said = {.kind = CLOISTER_ZYGOTE_HELPER_EXITED};
     siginfo_t info = {0};
 
-    if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
+    if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOWAIT) < 0)
         return; /* the socket's end tells that nobody knows */
+    if (info.si_code != CLD_EXITED)
+        kill(-pid, SIGKILL); /* not yet reaped: the number is still its own */
+    waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED);
     said.pid = info.si_pid;
     said.by_signal = info.si_code != CLD_EXITED;
     said.core = info.si_code == CLD_DUMPED;
@@ -324,7 +329,7 @@ static int watch(const struct helper *helper, pid_t pid, int pidfd, int report)
                 return 1;
             cl_drop_fd(&report);
         } else if (report < 0 && set[2].revents) {
-            tell_exit(helper, pidfd);
+            tell_exit(helper, pid, pidfd);
             return 0;
         }
     }
