@@ -140,17 +140,19 @@ static int add_variables(struct cl_setup *setup)
     return r < 0 ? r : add_variable(setup, "HOME", setup->who.home, strlen(setup->who.home));
 }
 
-/* One step down; what is missing is made and given to the user. */
+/* One step down; what is missing is made and given to the user. What somebody else made meanwhile stays theirs. */
 static int descend(const struct cl_setup *setup, int at, const char *name)
 {
     int fd = cl_openat2(at, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS);
 
     if (fd != -ENOENT)
         return fd;
-    if (mkdirat(at, name, 0755) < 0 && errno != EEXIST)
+    int made = mkdirat(at, name, 0755) == 0;
+
+    if (!made && errno != EEXIST)
         return -errno;
     fd = cl_openat2(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS);
-    if (fd >= 0 && fchownat(fd, "", setup->who.uid, setup->who.gid, AT_EMPTY_PATH) < 0) {
+    if (fd >= 0 && made && fchownat(fd, "", setup->who.uid, setup->who.gid, AT_EMPTY_PATH) < 0) {
         int r = -errno;
 
         close(fd);
@@ -238,6 +240,8 @@ int cl_do_resolve(struct cl_setup *setup)
         r = read_file(setup, "/etc/group", &group);
     if (r == 0)
         r = resolve(setup, &passwd, &group);
+    if (r == 0 && setup->terminal >= 0) /* made before the image's files could be read */
+        r = cl_give_terminal(setup);
     return r < 0 ? r : tell(setup);
 }
 

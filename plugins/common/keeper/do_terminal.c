@@ -131,9 +131,11 @@ static int take_ids(const struct cl_setup *setup)
 }
 
 /* A user that is not mapped is refused later, by step "user". The group stays what the devpts gives it. */
-static int give(const struct cl_setup *setup, int slave)
+int cl_give_terminal(struct cl_setup *setup)
 {
-    return fchown(slave, setup->who.uid, (gid_t)-1) < 0 && errno != EINVAL ? -errno : 0;
+    if (fchown(setup->terminal, setup->who.uid, (gid_t)-1) < 0 && errno != EINVAL)
+        return cl_setup_detail(setup, -errno, "give the terminal to uid %u", setup->who.uid);
+    return 0;
 }
 
 static int set_size(const struct cl_setup *setup, int slave)
@@ -193,8 +195,8 @@ int cl_do_terminal(struct cl_setup *setup)
         return r;
     if ((r = find_pair(setup, root, &master, &setup->terminal)) < 0)
         return cl_setup_detail(setup, r, "make a terminal");
-    if ((r = give(setup, setup->terminal)) < 0)
-        return cl_setup_detail(setup, r, "give the terminal to uid %u", setup->who.uid);
+    if ((r = cl_give_terminal(setup)) < 0)
+        return r;
     if ((r = set_size(setup, setup->terminal)) < 0)
         return cl_setup_detail(setup, r, "size of the terminal");
     if (setup->plan->root_fd != CL_WIRE_NO_FD && (r = bind_console(root, setup->terminal)) < 0)

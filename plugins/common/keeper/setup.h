@@ -115,7 +115,8 @@ int cl_do_devices(struct cl_setup *setup);
 int cl_do_links(struct cl_setup *setup);
 /* do_terminal.c */
 int cl_do_terminal(struct cl_setup *setup);
-int cl_do_control(struct cl_setup *setup); /* of step "session" */
+int cl_give_terminal(struct cl_setup *setup); /* to setup->who, again once it is known who that is */
+int cl_do_control(struct cl_setup *setup);    /* of step "session" */
 /* do_mask.c */
 int cl_do_mask(struct cl_setup *setup);
 int cl_do_readonly(struct cl_setup *setup);

@@ -169,6 +169,40 @@ static void test_inside(void **state)
     }
 }
 
+/* Whoever a name turned out to be can open it again. */
+static void test_resolved(void **state)
+{
+    static const char look[] = "stat -Lc %u /proc/self/fd/0; : <>/proc/self/fd/0 && echo opened";
+    struct bed *bed = *state;
+
+    for (unsigned int user = 0; user < 4; user++) {
+        unsigned int kind = user % 2 ? BED_USER_NAMESPACE : BED_HOST_USER;
+        uint64_t id = 60 + user, pseq = user < 2 ? id << 32 : 70 + user;
+        struct bed_plan plan;
+        struct cl_wire_answer answer;
+        char text[256];
+
+        if (user < 2) {
+            bed_plan_container(bed, &plan, kind, look);
+        } else {
+            bed_plan_container(bed, &plan, kind | BED_PAUSE, NULL);
+            bed_plan_fs(&plan, "devpts", "/dev/pts", 0);
+            answer = bed_create(bed, &plan, id, 0, -1);
+            expect_good("pause", &answer);
+            bed_plan_process(&plan, look);
+        }
+        plan.plan.head.flags |= CL_WIRE_PLAN_RESOLVE;
+        plan.plan.head.user = cl_plan_cstring(&plan.plan, "1000:1001");
+        with_terminal(bed, &plan, &none);
+        answer = user < 2 ? bed_create(bed, &plan, id, 0, -1) : bed_exec(bed, &plan, id, pseq, -1);
+        expect_good("resolved", &answer);
+        bed_wait_drained(bed, pseq);
+        read_tape(bed, pseq, text, sizeof(text));
+        if (strcmp(text, "1000\r\nopened\r\n") != 0)
+            fail_msg("%u: '%s'", user, text);
+    }
+}
+
 static void plant(const char *folder, const char *name, const char *what)
 {
     char path[128];
@@ -489,6 +523,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_inside, open_bed, close_bed),
+        cmocka_unit_test_setup_teardown(test_resolved, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_planted, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_covered, open_bed, close_bed),
         cmocka_unit_test_setup_teardown(test_resize, open_bed, close_bed),
