@@ -50,24 +50,22 @@ static void close_hook(struct ns_hook_run *run)
     run->pidfd = run->words = -1;
 }
 
-static void end_run(void *ctx)
+static void free_run(struct ns_hook_run *run)
 {
-    struct ns_hook_run *run = ctx;
-
     close_hook(run);
-    if (run->cancelled && run->err.code == 0)
-        host_of(run)->log->error_set(&run->err, CLOISTER_CANCELLED, 0, "", "cancel", "cancelled");
-    run->done(run->ctx, &run->err);
     ns_container_unref(run->container);
     ns_sandbox_unref(run->sandbox);
     free(run);
 }
 
-/* Never from inside the call that started it. */
-static void end_later(struct ns_hook_run *run)
+/* From a helper's callbacks only, never from inside the call that started it. */
+static void end_run(struct ns_hook_run *run)
 {
-    if (host_of(run)->loop->post(host_of(run), end_run, run) < 0)
-        end_run(run);
+    close_hook(run);
+    if (run->cancelled && run->err.code == 0)
+        host_of(run)->log->error_set(&run->err, CLOISTER_CANCELLED, 0, "", "cancel", "cancelled");
+    run->done(run->ctx, &run->err);
+    free_run(run);
 }
 
 static void fail(struct ns_hook_run *run, uint32_t code, int os_errno, const char *what)
@@ -76,6 +74,7 @@ static void fail(struct ns_hook_run *run, uint32_t code, int os_errno, const cha
                                  run->hook->path, what);
 }
 
+/* Its process group follows it: its parent sees to that. */
 static void kill_hook(const struct ns_hook_run *run)
 {
     if (run->pidfd >= 0)
@@ -90,7 +89,7 @@ static void too_late(void *ctx)
     kill_hook(run);
 }
 
-static void run_next(struct ns_hook_run *run);
+static bool run_next(struct ns_hook_run *run);
 
 static void started(void *ctx, int32_t result, const char *step, int32_t pid, int32_t pidfd)
 {
@@ -99,7 +98,7 @@ static void started(void *ctx, int32_t result, const char *step, int32_t pid, in
 
     if (result < 0) {
         fail(run, CLOISTER_EXEC_FAILED, -result, step && *step ? step : "cannot be started");
-        end_later(run);
+        end_run(run);
         return;
     }
     run->pidfd = pidfd;
@@ -136,7 +135,7 @@ static void exited(void *ctx, const struct cloister_status *status)
     char what[256] = "";
 
     if (run->cancelled) {
-        end_later(run);
+        end_run(run);
         return;
     }
     if (run->late)
@@ -150,11 +149,12 @@ static void exited(void *ctx, const struct cloister_status *status)
     if (what[0]) {
         add_words(run, what, sizeof(what));
         fail(run, run->late ? CLOISTER_DEADLINE : CLOISTER_EXEC_FAILED, 0, what);
-        end_later(run);
+        end_run(run);
         return;
     }
     close_hook(run);
-    run_next(run);
+    if (!run_next(run))
+        end_run(run);
 }
 
 static int state_fd(const struct ns_hook_run *run)
@@ -218,7 +218,8 @@ static int spawn(struct ns_hook_run *run)
     return -1;
 }
 
-static void run_next(struct ns_hook_run *run)
+/* False: none runs now, because there are no more or with run->err. */
+static bool run_next(struct ns_hook_run *run)
 {
     const struct ns_hooks *hooks = run->container->hooks;
 
@@ -229,14 +230,12 @@ static void run_next(struct ns_hook_run *run)
             run->next++;
         if (run->next < hooks->count) {
             run->hook = &hooks->item[run->next++];
-            if (spawn(run) < 0)
-                break;
-            return;
+            return spawn(run) == 0;
         }
         run->when &= ~now;
         run->next = 0;
     }
-    end_later(run);
+    return false;
 }
 
 struct ns_hook_run *ns_hook_run_start(struct ns_sandbox *sandbox, struct ns_container *container, uint32_t when,
@@ -263,8 +262,11 @@ struct ns_hook_run *ns_hook_run_start(struct ns_sandbox *sandbox, struct ns_cont
                                 .pidfd = -1,
                                 .words = -1,
                                 .err = CLOISTER_ERROR_INIT};
-    run_next(run);
-    return run;
+    if (run_next(run))
+        return run;
+    *err = run->err;
+    free_run(run);
+    return NULL;
 }
 
 void ns_hook_run_cancel(struct ns_hook_run *run)

@@ -12,7 +12,7 @@ typedef void (*ns_hooks_done_fn)(void *ctx, const struct cloister_error *err);
 
 /*
  * The container's hooks of `when` (NS_HOOK_*, in this order). done comes later, exactly once. NULL: there are none, or
- * with err filled no memory; then done is not called.
+ * with err filled the first one cannot be started; then done is not called.
  */
 struct ns_hook_run *ns_hook_run_start(struct ns_sandbox *sandbox, struct ns_container *container, uint32_t when,
                                       const char *status, int32_t pid, ns_hooks_done_fn done, void *ctx,

@@ -8,6 +8,7 @@
 #include "compile.h"
 
 #define WORDS_MAX 4096u
+#define POSTSTOP_SECONDS 30  /* or one that hangs would keep its destroy from ever ending */
 #define TIMEOUT_MOST 4000000 /* seconds, so that milliseconds fit */
 
 static const struct {
@@ -124,7 +125,7 @@ static int read_hook(struct ns_compile *c, const cloister_value *object, struct 
 {
     struct cloister_sv program = ns_get_string(&c->r, object, "path");
     uint64_t words = c->r.value->count(ns_get(&c->r, object, "args")) + c->r.value->count(ns_get(&c->r, object, "env"));
-    int64_t seconds = 0;
+    int64_t seconds = hook->when == NS_HOOK_POSTSTOP ? POSTSTOP_SECONDS : 0;
     char path[NS_PATH_MAX];
 
     snprintf(path, sizeof(path), "%s.path", hook->where);

@@ -26,7 +26,7 @@ struct ns_hook {
     char **text; /* arguments, then variables; each malloc'd */
     uint32_t arg_count;
     uint32_t env_count;
-    uint32_t timeout_ms; /* 0 = none */
+    uint32_t timeout_ms; /* 0 = none; a poststop hook always has one, 30 s where the spec says nothing */
 };
 
 struct ns_hooks {

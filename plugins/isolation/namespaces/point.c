@@ -13,7 +13,7 @@ static void ignored(void *ctx, struct cl_packet *answer, int os_errno)
 {
 }
 
-/* Whatever becomes of it, the CREATE is answered. */
+/* Whatever becomes of it, the CREATE is answered. If it cannot be sent, nothing more will come of it. */
 static void proceed(struct ns_create *create)
 {
     struct cl_wire_proceed message;
@@ -24,7 +24,11 @@ static void proceed(struct ns_create *create)
     message.os_errno = err->code ? ECANCELED : 0;
     if (err->code)
         snprintf(message.detail, sizeof(message.detail), "%s", err->subject);
-    ns_conn_send(&create->sandbox->conn, &message, NULL, 0, -1, ignored, NULL);
+    if (ns_conn_send(&create->sandbox->conn, &message, NULL, 0, -1, ignored, NULL))
+        return;
+    if (err->code == 0)
+        ns_keeper_error(create->base.instance, &create->base.err, NULL, EPIPE);
+    ns_create_undo(create); /* the keeper would wait for ever */
 }
 
 static void at_point_done(void *ctx, const struct cloister_error *err)

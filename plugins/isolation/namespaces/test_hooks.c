@@ -15,6 +15,7 @@ static const struct {
     uint32_t kept;    /* NS_HOOK_*, of the first */
     uint32_t planned; /* the keeper's point, of the first */
     bool point;
+    uint32_t timeout_ms; /* of the first that is kept */
 } cases[] = {
     {"none", {.top = ",\"hooks\":{}"}},
     {"prestart", {ONE("prestart", "\"path\":\"/h\"")}, 0, NULL, NS_HOOK_PRESTART, 0, true},
@@ -31,7 +32,13 @@ static const struct {
      "hooks.createContainer[0]"},
     {"startContainer", {ONE("startContainer", "\"path\":\"/h\"")}, 0, NULL, 0, CL_WIRE_HOOK_START_CONTAINER},
     {"poststart", {ONE("poststart", "\"path\":\"/h\"")}, 0, NULL, NS_HOOK_POSTSTART},
-    {"poststop", {ONE("poststop", "\"path\":\"/h\"")}, 0, NULL, NS_HOOK_POSTSTOP},
+    {"poststop", {ONE("poststop", "\"path\":\"/h\"")}, 0, NULL, NS_HOOK_POSTSTOP, .timeout_ms = 30000},
+    {"poststop of 90 s",
+     {ONE("poststop", "\"path\":\"/h\",\"timeout\":90")},
+     0,
+     NULL,
+     NS_HOOK_POSTSTOP,
+     .timeout_ms = 90000},
     {"relative", {ONE("poststop", "\"path\":\"h\"")}, CLOISTER_INVALID, "hooks.poststop[0].path"},
     {"upwards", {ONE("poststop", "\"path\":\"/a/../h\"")}, CLOISTER_INVALID, "hooks.poststop[0].path"},
     {"no path", {ONE("prestart", "\"args\":[]")}, CLOISTER_INVALID, "hooks.prestart[0].path"},
@@ -54,6 +61,8 @@ static void check(const struct ns_compile *c, size_t i)
 
     if ((c->hooks && c->hooks->count ? c->hooks->item[0].when : 0) != cases[i].kept)
         fail_msg("%s: kept", cases[i].name);
+    if ((c->hooks && c->hooks->count ? c->hooks->item[0].timeout_ms : 0) != cases[i].timeout_ms)
+        fail_msg("%s: timeout", cases[i].name);
     if ((count ? planned->point : 0) != cases[i].planned)
         fail_msg("%s: planned", cases[i].name);
     if (((c->plan.head.flags & CL_WIRE_PLAN_POINT) != 0) != cases[i].point)
