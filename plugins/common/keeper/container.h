@@ -15,6 +15,8 @@ struct cl_container {
     uint64_t enter;    /* CLONE_NEW* of what it does not share with the keeper */
     int own_pids;      /* a pid namespace of its own: init's death kills all of it */
     uint64_t pids;     /* inode of that namespace */
+    uint64_t joined;   /* the container whose namespaces it was made in, and */
+    uint64_t join_ns;  /* CLONE_NEW* of these; 0 = none */
     int procs;         /* its cgroup.procs, or -1 */
     int oom;           /* its memory group's counter, or -1 */
     uint64_t oom_seen; /* kills already explained */

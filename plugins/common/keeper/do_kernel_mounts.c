@@ -21,7 +21,8 @@ static const struct {
     [CL_BORROWED_MQUEUE] = {"mqueue", CLONE_NEWIPC},
 };
 
-/* Index into borrowable, or -1 if the process can make this one itself. */
+/* A namespace joined with another container's belongs to the user namespace joined with it. Index into borrowable, or
+ * -1 if the process can make this one itself. */
 static int borrowed_index(const struct cl_setup *setup, const char *type)
 {
     if (!cl_in_user_namespace(setup))
@@ -30,7 +31,7 @@ static int borrowed_index(const struct cl_setup *setup, const char *type)
     if (setup->plan->ns_join[CL_WIRE_NS_PID] != CL_WIRE_NO_FD && strcmp(type, "proc") == 0)
         return -1;
     for (int i = 0; i < CL_BORROWED_COUNT; i++)
-        if (strcmp(type, borrowable[i].type) == 0 && !(setup->plan->ns_new & borrowable[i].needs))
+        if (strcmp(type, borrowable[i].type) == 0 && !((setup->plan->ns_new | setup->join_ns) & borrowable[i].needs))
             return i;
     return -1;
 }

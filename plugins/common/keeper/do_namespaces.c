@@ -15,7 +15,8 @@
 
 int cl_in_user_namespace(const struct cl_setup *setup)
 {
-    return (setup->plan->ns_new & CLONE_NEWUSER) || setup->plan->ns_join[CL_WIRE_NS_USER] != CL_WIRE_NO_FD;
+    return ((setup->plan->ns_new | setup->join_ns) & CLONE_NEWUSER) ||
+           setup->plan->ns_join[CL_WIRE_NS_USER] != CL_WIRE_NO_FD;
 }
 
 /* As host root we may join any of them; the user namespace is left for later, because it takes that right away. */
@@ -38,6 +39,10 @@ int cl_do_join(struct cl_setup *setup)
         if (index != CL_WIRE_NO_FD && setns(setup->fds[index], order[i].type) < 0)
             return cl_setup_detail(setup, -errno, "%s namespace", order[i].name);
     }
+    int shared = (int)(setup->join_ns & ~(uint64_t)CLONE_NEWUSER);
+
+    if (shared != 0 && setns(setup->join, shared) < 0)
+        return cl_setup_detail(setup, -errno, "namespaces of the other container's init");
     return 0;
 }
 
@@ -47,6 +52,8 @@ int cl_do_join_user(struct cl_setup *setup)
 
     if (index != CL_WIRE_NO_FD && setns(setup->fds[index], CLONE_NEWUSER) < 0)
         return cl_setup_detail(setup, -errno, "user namespace");
+    if ((setup->join_ns & CLONE_NEWUSER) && setns(setup->join, CLONE_NEWUSER) < 0)
+        return cl_setup_detail(setup, -errno, "user namespace of the other container's init");
     return 0;
 }
 

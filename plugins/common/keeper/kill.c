@@ -5,6 +5,7 @@
  * namespace but them.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,19 +74,44 @@ static int known_members(const struct cl_sandbox *sandbox, uint64_t container, p
     return n;
 }
 
-static int members(const struct cl_sandbox *sandbox, const struct cl_container *container, pid_t **ret_pids)
-{
-    int n = cl_container_members(container, sandbox->proc, ret_pids);
-
-    return n == -ENOTSUP ? known_members(sandbox, container->id, ret_pids) : n;
-}
-
 static int contains(const pid_t *pids, int n, pid_t pid)
 {
     for (int i = 0; i < n; i++)
         if (pids[i] == pid)
             return 1;
     return 0;
+}
+
+/* Whoever joined its pid namespace lives there too, and is none of it. Returns how many are left. */
+static int leave_out_guests(const struct cl_sandbox *sandbox, const struct cl_container *container, pid_t *pids, int n)
+{
+    for (uint32_t i = 0; i < CL_WIRE_CONTAINERS_MAX; i++) {
+        const struct cl_container *guest = &sandbox->containers.item[i];
+        pid_t *its = NULL;
+        int left = 0;
+
+        if (guest->id == 0 || guest->joined != container->id || !(guest->join_ns & CLONE_NEWPID))
+            continue;
+        int count = cl_container_members(guest, sandbox->proc, &its);
+
+        if (count == -ENOTSUP)
+            count = known_members(sandbox, guest->id, &its);
+        for (int k = 0; k < n; k++)
+            if (!contains(its, count, pids[k]))
+                pids[left++] = pids[k];
+        free(its);
+        n = left;
+    }
+    return n;
+}
+
+static int members(const struct cl_sandbox *sandbox, const struct cl_container *container, pid_t **ret_pids)
+{
+    int n = cl_container_members(container, sandbox->proc, ret_pids);
+
+    if (n > 0 && container->own_pids)
+        n = leave_out_guests(sandbox, container, *ret_pids, n);
+    return n == -ENOTSUP ? known_members(sandbox, container->id, ret_pids) : n;
 }
 
 /* One round; the number of processes that were not in the round before. Replaces *io_before. */

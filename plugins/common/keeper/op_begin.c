@@ -77,11 +77,21 @@ static void who_by_numbers(struct cl_who *ret, const struct cl_wire_plan *plan)
                            .cwd = cl_wire_string(plan, plan->cwd)};
 }
 
+/* The container in whose namespaces it is made; NULL: there is none. */
+static const struct cl_container *joined_by(const struct cl_sandbox *sandbox, const struct cl_container *container)
+{
+    for (uint32_t i = 0; i < CL_WIRE_CONTAINERS_MAX && container->joined != 0; i++)
+        if (sandbox->containers.item[i].id == container->joined)
+            return &sandbox->containers.item[i];
+    return NULL;
+}
+
 /* Runs in the helper: everything of the keeper that the new process has no business with is closed first. */
 _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct cl_op *op,
                                 const struct cl_container *container, const struct cl_wire_stdio *stdio,
                                 const struct cl_wire_memo *memo, int status)
 {
+    const struct cl_container *joined = op->create ? joined_by(sandbox, container) : NULL;
     struct cl_setup setup = {
         .plan = op->plan,
         .fds = op->fds,
@@ -91,6 +101,8 @@ _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct c
         .null = sandbox->null,
         .init = op->create ? -1 : container->pidfd,
         .enter = container->enter,
+        .join = joined ? joined->pidfd : -1,
+        .join_ns = container->join_ns,
         .blocked = op->block,
         .std = {-1, -1, -1},
         .terminal = -1,
@@ -99,7 +111,7 @@ _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct c
         .extra_count = memo->extra_count,
         .borrowed = {-1, -1, -1},
     };
-    int keep[CL_WIRE_STAGED_MAX + 3 + 4];
+    int keep[CL_WIRE_STAGED_MAX + 3 + 5];
     size_t n = 0;
 
     memcpy(setup.stdio, stdio, sizeof(setup.stdio));
@@ -111,6 +123,7 @@ _Noreturn static void be_helper(const struct cl_sandbox *sandbox, const struct c
     keep[n++] = setup.proc;
     keep[n++] = setup.null;
     keep[n++] = setup.init;
+    keep[n++] = setup.join;
     cl_close_all_but(keep, n);
     setrlimit(RLIMIT_NOFILE, &sandbox->files);
     cl_steps_run(&setup);
@@ -215,7 +228,19 @@ static int dup_or_none(const struct cl_op *op, uint32_t index)
     return index == CL_WIRE_NO_FD ? -1 : fcntl(op->fds[index], F_DUPFD_CLOEXEC, 3);
 }
 
-static struct cl_container *note_container(struct cl_sandbox *sandbox, const struct cl_op *op)
+/* What the other one shares with us we all share: there is nothing to join. */
+static void note_join(struct cl_container *container, const struct cl_wire_plan *plan,
+                      const struct cl_container *joined)
+{
+    if (joined == NULL)
+        return;
+    container->joined = joined->id;
+    container->join_ns = plan->join_ns & joined->enter;
+    container->enter |= container->join_ns;
+}
+
+static struct cl_container *note_container(struct cl_sandbox *sandbox, const struct cl_op *op,
+                                           const struct cl_container *joined)
 {
     struct cl_container *container = cl_container_add(&sandbox->containers, op->container);
 
@@ -226,8 +251,34 @@ static struct cl_container *note_container(struct cl_sandbox *sandbox, const str
     container->own_pids = (op->plan->ns_new & CLONE_NEWPID) != 0;
     container->procs = dup_or_none(op, op->plan->procs_fd);
     container->oom = dup_or_none(op, op->plan->oom_fd);
+    note_join(container, op->plan, joined);
     cl_container_oom_reset(container);
     return container;
+}
+
+/* Init lives and its set-up is over: namespaces half made are not for others to see. */
+static int is_complete(struct cl_sandbox *sandbox, const struct cl_container *container)
+{
+    const struct cl_wire_record *init = container ? cl_records_find(&sandbox->records, container->init) : NULL;
+
+    return init != NULL && (init->state == CL_WIRE_RUNNING || init->state == CL_WIRE_BLOCKED_INIT);
+}
+
+static int check_create(struct cl_sandbox *sandbox, const struct cl_wire_create *create, const struct cl_op *op,
+                        const char **ret_step)
+{
+    *ret_step = "message";
+    for (int i = 0; i < 3; i++)
+        if ((create->flags & ~CL_WIRE_BLOCKED) || create->reserved ||
+            (op->block && create->stdio[i].kind != CL_WIRE_STDIO_NULL))
+            return -EBADMSG;
+    *ret_step = "container";
+    if (cl_container_find(&sandbox->containers, create->container) != NULL)
+        return -EEXIST;
+    if (op->plan->join_container != 0 &&
+        !is_complete(sandbox, cl_container_find(&sandbox->containers, op->plan->join_container)))
+        return -ESRCH;
+    return 0;
 }
 
 void cl_op_create(struct cl_sandbox *sandbox, struct cl_packet *packet)
@@ -235,22 +286,20 @@ void cl_op_create(struct cl_sandbox *sandbox, struct cl_packet *packet)
     const struct cl_wire_create *create = &packet->u.create;
     struct cl_op *op =
         admit(sandbox, packet, create->container, create->pseq, create->stdio, &create->memo, CL_WIRE_PLAN_CONTAINER);
-    int r = 0;
+    const char *step;
+    int r;
 
     if (op == NULL)
         return;
-    for (int i = 0; i < 3; i++)
-        if ((create->flags & ~CL_WIRE_BLOCKED) || create->reserved ||
-            (op->block && create->stdio[i].kind != CL_WIRE_STDIO_NULL))
-            r = -EBADMSG;
-    if (r == 0 && cl_container_find(&sandbox->containers, create->container) != NULL)
-        r = -EEXIST;
+    r = check_create(sandbox, create, op, &step);
     if (r < 0) {
-        refuse(sandbox, packet, r, r == -EEXIST ? "container" : "message", "");
+        refuse(sandbox, packet, r, step, r == -ESRCH ? "to join is not there, or not running" : "");
         cl_op_free(sandbox, op);
         return;
     }
-    struct cl_container *container = note_container(sandbox, op);
+    const struct cl_container *joined =
+        op->plan->join_container ? cl_container_find(&sandbox->containers, op->plan->join_container) : NULL;
+    struct cl_container *container = note_container(sandbox, op, joined);
     struct cl_wire_record *record =
         container ? cl_records_add(&sandbox->records, op->pseq, op->container, CL_WIRE_RECORD_INIT) : NULL;
 
@@ -263,14 +312,6 @@ void cl_op_create(struct cl_sandbox *sandbox, struct cl_packet *packet)
     if (container != NULL)
         cl_container_remove(container);
     cl_op_free(sandbox, op);
-}
-
-/* Init lives and its set-up is over: namespaces half made are not for others to see. */
-static int is_complete(struct cl_sandbox *sandbox, const struct cl_container *container)
-{
-    const struct cl_wire_record *init = container ? cl_records_find(&sandbox->records, container->init) : NULL;
-
-    return init != NULL && (init->state == CL_WIRE_RUNNING || init->state == CL_WIRE_BLOCKED_INIT);
 }
 
 void cl_op_exec(struct cl_sandbox *sandbox, struct cl_packet *packet)

@@ -52,5 +52,5 @@ const char *cl_plan_undoable(const struct cl_wire_plan *plan)
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
         if (plan->section[sections[i].section].count != 0)
             return sections[i].name;
-    return plan->join_container != 0 ? "join" : NULL;
+    return NULL;
 }

@@ -38,12 +38,14 @@ struct cl_setup {
     const struct cl_wire_plan *plan; /* checked */
     const int *fds;                  /* the request's descriptors, by index */
     uint32_t fd_count;
-    int status;     /* to the keeper */
-    int proc;       /* the keeper's own procfs; -1 once given up */
-    int null;       /* its /dev/null */
-    int init;       /* EXEC: pidfd of the container's init; -1 for CREATE */
-    uint64_t enter; /* EXEC: CLONE_NEW* of init's namespaces to enter */
-    int blocked;    /* CREATE: stop before the last steps until a GO */
+    int status;       /* to the keeper */
+    int proc;         /* the keeper's own procfs; -1 once given up */
+    int null;         /* its /dev/null */
+    int init;         /* EXEC: pidfd of the container's init; -1 for CREATE */
+    uint64_t enter;   /* EXEC: CLONE_NEW* of init's namespaces to enter */
+    int join;         /* CREATE: pidfd of another container's init, or -1 */
+    uint64_t join_ns; /* CLONE_NEW* of its namespaces to live in */
+    int blocked;      /* CREATE: stop before the last steps until a GO */
     struct cl_who who;
     struct cl_wire_stdio stdio[3];
     int std[3];   /* descriptors that become 0, 1, 2; -1 closed */
