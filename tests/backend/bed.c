@@ -36,7 +36,7 @@ static void copy_inventory(const struct cloister_inventory *from, struct bed_inv
     to->frozen = from->frozen;
     to->container_count = (unsigned)from->container_count;
     to->count = (unsigned)from->process_count;
-    assert_true(to->count <= BED_MAX && to->container_count <= 1);
+    assert_true(to->count <= BED_MAX && to->container_count <= 2);
     if (to->container_count)
         to->container = from->containers[0];
     for (unsigned i = 0; i < to->count; i++) {
@@ -457,16 +457,24 @@ void bed_exec(struct bed_sandbox *s, cloister_process process, const char *comma
 void bed_adopt(struct bed_sandbox *s, unsigned deadline_ms, struct bed_outcome *ret,
                struct bed_inventory *ret_inventory)
 {
-    struct cloister_iso_container container = {.cid = {"main", 4},
-                                               .spec = s->spec,
-                                               .rootfs = s->container.rootfs,
-                                               .rootfs_flags = s->container.rootfs_flags,
-                                               .incarnation = 1,
-                                               .init = s->args.init,
-                                               .init_kind = s->container.init,
-                                               .no_new_privs = 1};
-    struct cloister_iso_adopt_args args = {
-        CLOISTER_INIT(struct cloister_iso_adopt_args), 0, s->which, &container, 1, sizeof(container), 0};
+    struct cloister_iso_container containers[2] = {{.cid = {"main", 4},
+                                                    .spec = s->spec,
+                                                    .rootfs = s->container.rootfs,
+                                                    .rootfs_flags = s->container.rootfs_flags,
+                                                    .incarnation = 1,
+                                                    .init = s->args.init,
+                                                    .init_kind = s->container.init,
+                                                    .no_new_privs = 1}};
+    struct cloister_iso_adopt_args args = {CLOISTER_INIT(struct cloister_iso_adopt_args),
+                                           0,
+                                           s->which,
+                                           containers,
+                                           bed.also ? 2 : 1,
+                                           sizeof(containers[0]),
+                                           0};
+
+    if (bed.also)
+        containers[1] = *bed.also;
 
     if (deadline_ms)
         args.deadline = instance.host.system->now_mono() + deadline_ms * 1000000ull;

@@ -62,6 +62,7 @@ struct bed {
     unsigned warning_count;
     char orphans[BED_MAX][256]; /* "<id> <kind> <removed>" */
     unsigned orphan_count;
+    const struct cloister_iso_container *also; /* of the next bed_adopt: a further container; NULL = none */
     const struct cloister_isolation *iso;
     void *instance;
     uint64_t features;

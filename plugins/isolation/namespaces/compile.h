@@ -86,6 +86,9 @@ struct ns_warning {
 struct ns_compile {
     struct ns_reader r;
     const struct ns_machine *machine;
+    uint64_t join;         /* number of the container whose namespaces it shares; 0 = none */
+    uint64_t join_ns;      /* CLONE_NEW* of these */
+    bool join_user;        /* and among them a user namespace that is not the host's */
     struct ns_range range; /* for a user namespace without mappings; count 0 = the instance has none to give */
     struct cl_plan plan;
     struct ns_need *needs;
@@ -175,7 +178,8 @@ static inline bool ns_has_new(const struct ns_compile *c, uint64_t flag)
 /* The container lives in a user namespace that is not the host's. */
 static inline bool ns_in_userns(const struct ns_compile *c)
 {
-    return ns_has_new(c, 0x10000000u /* CLONE_NEWUSER */) || c->plan.head.ns_join[CL_WIRE_NS_USER] != CL_WIRE_NO_FD;
+    return c->join_user || ns_has_new(c, 0x10000000u /* CLONE_NEWUSER */) ||
+           c->plan.head.ns_join[CL_WIRE_NS_USER] != CL_WIRE_NO_FD;
 }
 
 #endif

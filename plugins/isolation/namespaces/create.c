@@ -18,7 +18,7 @@ static void close_list(int *fds, uint32_t *count)
     *count = 0;
 }
 
-static void free_create(struct ns_create *create)
+void ns_create_free(struct ns_create *create)
 {
     ns_stdio_clear(&create->stdio);
     ns_compile_clear(&create->compile);
@@ -51,7 +51,7 @@ static void undone(struct ns_ending *ending)
     ns_sandbox_drop(sandbox);
     ns_ending_free(ending);
     ns_op_done(&create->base, NULL);
-    free_create(create);
+    ns_create_free(create);
 }
 
 void ns_create_undo(struct ns_create *create)
@@ -64,6 +64,10 @@ void ns_create_undo(struct ns_create *create)
     if (create->hooks) { /* it looks back at us: point.c comes here again */
         create->over = true;
         ns_hook_run_cancel(create->hooks);
+        return;
+    }
+    if (create->further) {
+        ns_further_undo(create);
         return;
     }
     if (create->container)
@@ -85,7 +89,7 @@ void ns_create_undo(struct ns_create *create)
     /* No memory to undo with: the keeper at least, and the sandbox stays known, so that a destroy finds the rest. */
     ns_sandbox_end_keeper(sandbox, true, NULL, NULL);
     ns_op_done(&create->base, NULL);
-    free_create(create);
+    ns_create_free(create);
 }
 
 void ns_create_finish(struct ns_create *create, int32_t pid)
@@ -104,7 +108,7 @@ void ns_create_finish(struct ns_create *create, int32_t pid)
     if (create->container)
         create->container->creating = NULL;
     ns_op_done(&create->base, &result);
-    free_create(create);
+    ns_create_free(create);
 }
 
 static void made(void *ctx, struct cl_packet *answer, int os_errno)
@@ -221,7 +225,7 @@ static void settle(struct ns_create *create)
         ns_sandbox_warn(create->sandbox, c->warnings[i].where, c->warnings[i].text);
 }
 
-static void prepared(void *ctx)
+void ns_create_prepared(void *ctx)
 {
     struct ns_create *create = ctx;
     const struct cloister_host *host = create->base.instance->host;
@@ -233,6 +237,10 @@ static void prepared(void *ctx)
         return;
     }
     settle(create);
+    if (create->further) {
+        send_create(create);
+        return;
+    }
     create->stage = NS_FORKING;
     ns_halt_before(create->base.instance, NS_STEP_create_zygote);
     rc = host->system->zygote_fork(host, "sandbox", NULL, 0, forked, create);
@@ -279,6 +287,8 @@ static int begin(struct ns_create *create, const struct cloister_iso_create_args
     struct ns_intent intent;
     struct ns_sandbox *sandbox;
 
+    if (args->container && args->container->join.size > 0)
+        return ns_refuse_at(&r, CLOISTER_NO_ENTITY, "join", "a sandbox's first container has no other to join");
     if (ns_sandbox_find(instance, args->sandbox.id) != NULL)
         return ns_refuse(&r, CLOISTER_EXISTS, "sandbox", "is known already");
     if (args->sandbox.id.size != CLOISTER_ENGINE_ID_SIZE || memchr(args->sandbox.id.data, 0, CLOISTER_ENGINE_ID_SIZE))
@@ -328,11 +338,12 @@ void ns_sandbox_create(void *ctx, const struct cloister_iso_create_args *args, c
     create->stdio = stdio;
     create->plan_fd = -1;
     create->stage = NS_PREPARING;
+    create->version = CL_WIRE_VERSION;
     cl_wire_init(&create->message, CL_WIRE_CREATE, 0);
     if (begin(create, args, &err) < 0) {
         if (create->sandbox)
             ns_sandbox_drop(create->sandbox);
-        free_create(create);
+        ns_create_free(create);
         ns_fail_now(instance, number, &err);
         return;
     }
@@ -342,5 +353,5 @@ void ns_sandbox_create(void *ctx, const struct cloister_iso_create_args *args, c
     create->compile.range = create->sandbox->intent.range;
     create->compile.id = ns_view(create->sandbox->id);
     ns_compile_init(&create->whole, &r, &instance->machine, CL_WIRE_PLAN_CONTAINER);
-    ns_op_job(&create->base, ns_create_prepare, prepared, create);
+    ns_op_job(&create->base, ns_create_prepare, ns_create_prepared, create);
 }

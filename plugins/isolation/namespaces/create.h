@@ -28,12 +28,19 @@ struct ns_create {
     struct ns_hook_run *hooks; /* under way */
     uint64_t serial;           /* of the CREATE, once POINT has told it */
     int32_t pid;
-    bool over; /* undone, as soon as no hook runs */
+    uint32_t version; /* of the keeper */
+    bool shares;      /* further: its group is below another container's */
+    bool further;     /* a further container of a sandbox that is up */
+    bool over;        /* undone, as soon as no hook runs */
 };
 
 /* create.c */
+void ns_create_free(struct ns_create *create);
+void ns_create_prepared(void *ctx);
 void ns_create_undo(struct ns_create *create);
 void ns_create_finish(struct ns_create *create, int32_t pid);
+/* further.c: what a further container's create has made goes; a second call ends it. */
+void ns_further_undo(struct ns_create *create);
 /* point.c: the keeper is at the point; the program runs */
 void ns_create_point(struct ns_create *create, const struct cl_packet *packet);
 void ns_create_started(struct ns_create *create, int32_t pid);

@@ -87,6 +87,8 @@ void ns_hold_range(struct ns_instance *instance, const char *id, const struct ns
 /* Operations, one file each. */
 void ns_sandbox_create(void *instance, const struct cloister_iso_create_args *args, cloister_op op);
 void ns_sandbox_destroy(void *instance, const struct cloister_iso_destroy_args *args, cloister_op op);
+void ns_container_create(void *instance, const struct cloister_iso_create_args *args, cloister_op op);
+void ns_container_delete(void *instance, const struct cloister_iso_delete_args *args, cloister_op op);
 void ns_exec(void *instance, const struct cloister_iso_exec_args *args, cloister_op op);
 void ns_container_start(void *instance, const struct cloister_iso_start_args *args, cloister_op op);
 void ns_container_kill(void *instance, const struct cloister_iso_kill_args *args, cloister_op op);

@@ -84,6 +84,31 @@ static int next_item(const struct ns_inventory *inventory, size_t *io_at, struct
     return 0;
 }
 
+int ns_inventory_members(struct cl_packet *answer, uint32_t version, uint64_t number, uint64_t **ret_processes,
+                         uint32_t *ret_count)
+{
+    struct ns_inventory inventory = {.count = 0};
+    int rc = ns_inventory_take(&inventory, answer, version);
+    uint64_t *list = rc == 0 ? calloc(inventory.count + 1u, sizeof(*list)) : NULL;
+    uint32_t count = 0;
+    size_t at = 0;
+
+    for (uint32_t i = 0; list && i < inventory.count; i++) {
+        struct item item;
+
+        if (next_item(&inventory, &at, &item) < 0)
+            break;
+        if (item.record.container == number)
+            list[count++] = item.record.pseq;
+    }
+    ns_inventory_clear(&inventory);
+    if (list == NULL)
+        return rc < 0 ? rc : -ENOMEM;
+    *ret_processes = list;
+    *ret_count = count;
+    return 0;
+}
+
 static uint32_t state_of(const struct cl_wire_record *record)
 {
     if (record->state == CL_WIRE_EXITED) {

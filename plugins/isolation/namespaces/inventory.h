@@ -30,6 +30,10 @@ int ns_inventory_take(struct ns_inventory *inventory, struct cl_packet *answer, 
  * the keeper knows: numbers, groups, who is down. 0 or negative errno. */
 int ns_inventory_read(struct ns_inventory *inventory, struct ns_sandbox *sandbox);
 
+/* Of such an answer, whose descriptor is taken: the processes of container `number`, malloc'd. 0 or negative errno. */
+int ns_inventory_members(struct cl_packet *answer, uint32_t version, uint64_t number, uint64_t **ret_processes,
+                         uint32_t *ret_count);
+
 void ns_inventory_clear(struct ns_inventory *inventory);
 
 #endif

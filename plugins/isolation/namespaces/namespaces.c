@@ -62,6 +62,8 @@ static int one_namespace(struct ns_compile *c, const cloister_value *entry, uint
                             (int)(type.size < 32 ? type.size : 32), type.data);
     if (ns_has_new(c, kind->flag) || c->plan.head.ns_join[kind->join] != CL_WIRE_NO_FD)
         return ns_refuse_at(&c->r, CLOISTER_INVALID, path, "'%s' is listed twice", kind->type);
+    if (c->join_ns & kind->flag)
+        return ns_refuse_at(&c->r, CLOISTER_INVALID, path, "'%s' is shared with another container", kind->type);
     snprintf(path, sizeof(path), "linux.namespaces[%llu].path", (unsigned long long)i);
     if (ns_get(&c->r, entry, "path") != NULL)
         return join(c, kind, ns_get_string(&c->r, entry, "path"), path);
@@ -205,6 +207,8 @@ int ns_compile_namespaces(struct ns_compile *c, const cloister_value *spec)
     if (!ns_has_new(c, CLONE_NEWNS))
         return ns_refuse(&c->r, CLOISTER_UNSUPPORTED, "linux.namespaces",
                          "has no mount namespace: a container needs its own");
+    c->plan.head.join_container = c->join;
+    c->plan.head.join_ns = c->join_ns;
     if (ns_has_new(c, CLONE_NEWNET))
         c->plan.head.flags |= CL_WIRE_PLAN_LOOPBACK;
     if (names(c, spec) < 0 || time_offsets(c, linux_part) < 0)

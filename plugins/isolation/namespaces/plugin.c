@@ -221,6 +221,8 @@ static const struct cloister_isolation vtable = {
     .plan = ns_plan,
     .sandbox_create = ns_sandbox_create,
     .sandbox_destroy = ns_sandbox_destroy,
+    .container_create = ns_container_create,
+    .container_delete = ns_container_delete,
     .container_start = ns_container_start,
     .container_kill = ns_container_kill,
     .exec = ns_exec,
@@ -255,7 +257,7 @@ static const struct cloister_plugin plugin = {
     .build = "",
     .summary = "containers made of kernel namespaces and cgroups",
     .provides = CLOISTER_ISO_STDIO_DIRECT | CLOISTER_ISO_REAL_PIDS | CLOISTER_ISO_PAUSE_INIT |
-                CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST |
+                CLOISTER_ISO_BLOCKED_INIT | CLOISTER_ISO_NS_JOIN | CLOISTER_ISO_GROUP_SIGNAL | CLOISTER_ISO_BIND_HOST |
                 CLOISTER_ISO_HOST_HOOKS | CLOISTER_ISO_TAPE | CLOISTER_ISO_ADOPT | CLOISTER_ISO_RESOLVE |
                 CLOISTER_ISO_FREEZE | CLOISTER_ISO_KILL_WHILE_FROZEN | CLOISTER_ISO_PEAK_RESET |
                 CLOISTER_ISO_MACHINE_STATS | CLOISTER_ISO_PTY | CLOISTER_ISO_EXTRA_FDS,

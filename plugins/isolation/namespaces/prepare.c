@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "call.h"
 #include "create.h"
 #include "open.h"
 
@@ -48,8 +49,18 @@ static int make_groups(struct ns_create *create)
     const struct ns_reader *r = &create->compile.r;
     const struct ns_intent *intent = &create->sandbox->intent;
     bool has_container = create->container != NULL;
+    struct ns_cgroups own = ns_sandbox_cgroups(create->sandbox);
     uint32_t leaf = has_container && !intent->split ? NS_GROUP_LEAF : 0;
 
+    if (create->further) {
+        /* A dead daemon may have left one of that number, of which its keeper knows nothing. */
+        ns_group_remove(&own, create->container->group, NS_SECOND, NULL);
+        if (ns_group_make(&own, r, create->container->group, NS_GROUP_NEW | NS_GROUP_LEAF) < 0)
+            return -1;
+        if (create->shares)
+            ns_group_mark(&own, create->container->group);
+        return 0;
+    }
     if (ns_group_make(cgroups, r, NS_KEEPERS, 0) < 0 ||
         ns_group_make(cgroups, r, intent->group, NS_GROUP_NEW | leaf) < 0 ||
         ns_group_set(cgroups, intent->group, &create->whole) < 0)
@@ -115,6 +126,8 @@ static int open_keepers(struct ns_create *create)
 
 static int bind_and_open(struct ns_create *create)
 {
+    if (create->further)
+        return 0;
     return bind_socket(create) < 0 ? -1 : open_keepers(create);
 }
 
@@ -133,9 +146,13 @@ static int seal(struct ns_create *create)
     ns_stdio_move(&create->stdio, create->fds, &create->fd_count, c->plan.head.uid, create->message.stdio,
                   &create->message.memo);
     ns_memo_size(&create->message.memo, c);
-    rc = cl_plan_seal(&c->plan, create->fd_count, &create->plan_fd, &where);
+    rc = cl_plan_seal_at(&c->plan, create->fd_count, create->version, &create->plan_fd, &where);
     if (rc == 0)
         return 0;
+    if (rc == -ENOTSUP) {
+        ns_too_old(create->base.instance, &create->base.err, where);
+        return -1;
+    }
     create->base.instance->host->log->error_set(&create->base.err, CLOISTER_INTERNAL, -rc, where, "plan",
                                                 "seal the plan: member '%s'", where ? where : "");
     return -1;
