@@ -25,6 +25,19 @@ static void check_round_trip(const cloister_value *value)
     FUZZ_CHECK(first_size == second_size && memcmp(first, second, first_size) == 0);
 }
 
+#ifdef CL_PLANTED_BUG
+/* Only of a build that is to show that a bug is found: a limit that is off by one somewhere, as it were. */
+static void stumble(const cloister_value *value)
+{
+    const cloister_value *member;
+
+    for (size_t i = 0; cl_value_type(value) == CLOISTER_VALUE_OBJECT && (member = cl_value_at(value, i)) != NULL; i++)
+        FUZZ_CHECK(cl_value_key(member).size <= 32);
+}
+#else
+#define stumble(value) (void)(value)
+#endif
+
 static void walk(const cloister_value *value)
 {
     struct cloister_sv text;
@@ -66,6 +79,7 @@ static void try_text(struct cloister_sv text, uint32_t flags)
     }
     if (value || partial) {
         walk(value ? value : partial);
+        stumble(value ? value : partial);
         check_round_trip(value ? value : partial);
     }
 }

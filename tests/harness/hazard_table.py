@@ -71,6 +71,8 @@ class Results:
         for verdict, which in verdicts:
             if verdict != "ok" and case in ("", which):
                 return f"'{which}' of '{name}' failed"
+        if not verdicts and "Traceback" in read(path):
+            return f"'{name}' failed"
         if case and case not in [which for _, which in verdicts]:
             return f"'{case}' of '{name}' did not run"
         return None

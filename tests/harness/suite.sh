@@ -263,6 +263,29 @@ fuzz() {
             failed "fuzz: $name"
             tail -n 20 "$1/$name.log"
         fi
+        # libFuzzer's last line of progress: "#123 DONE cov: 45 ft: 67 ..."
+        sed -n 's/^#\([0-9]*\)[[:space:]]*DONE[[:space:]]*cov: \([0-9]*\).*/'"$name"': \1 executions, \2 edges/p' "$1/$name.log"
         rm -rf "$corpus"
     done
+}
+
+# fuzz_planted DIR SECONDS: would a bug be found? One is planted in a build of its own (tests/fuzz/fuzz_value.c).
+fuzz_planted() {
+    local corpus
+    stage "fuzzing, a planted bug"
+    if ! CC=clang BUILD_TARGETS=tests/fuzz/fuzz_value build "$1" -Db_sanitize=address,undefined -Db_lundef=false \
+        "-Dc_args=-fsanitize=fuzzer-no-link,-DCL_PLANTED_BUG"; then
+        failed "fuzz: build with a planted bug"
+        return
+    fi
+    corpus=$(mktemp -d /tmp/cloister-corpus.XXXXXX)
+    if "$1/tests/fuzz/fuzz_value" -max_total_time="$2" -artifact_prefix="$1/" "$corpus" "$CL_SOURCE/tests/fuzz/seeds/value" >"$1/planted.log" 2>&1; then
+        failed "fuzz: a planted bug is not found within $2 s"
+    elif grep -q 'broken: cl_value_key(member).size <= 32' "$1/planted.log"; then
+        passed
+    else
+        failed "fuzz: it stumbles over something else"
+        tail -n 20 "$1/planted.log"
+    fi
+    rm -rf "$corpus"
 }
