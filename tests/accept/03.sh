@@ -77,6 +77,20 @@ line_6() {
         [ -n "$(ls "$CL_SOURCE/tests/fuzz/seeds/$target")" ] || fails "$target has no seeds"
     done
     check "seeds" unit "${names[@]}"
+    [ -n "$FULL" ] || return 0
+    doing "60 s of each, and of one with a planted bug"
+    (
+        . "$CL_SOURCE/tools/lib.sh"
+        . "$CL_SOURCE/tests/harness/suite.sh"
+        fuzz "$CL_WORK/fuzz" 60
+        fuzz_planted "$CL_WORK/planted" 60
+        totals
+    ) || fails "fuzzing"
+}
+
+line_7() {
+    doing "bundles by ours, by runc and by crun: every difference has its reason"
+    check "bundles" script bundles.py ${FULL:+--crun}
 }
 
 accept_main 03
