@@ -190,7 +190,7 @@ static void add_raw(const struct source *s, const char *text)
 static void add_peak_v2(const struct source *s, uint32_t h)
 {
     NS_FREE char *path = ns_group_path(s->ask->cgroups, h, s->group, "memory.peak");
-    int fd = path && s->ask->peak_fd ? s->ask->peak_fd(s->ask->ctx, path) : -1;
+    NS_CLOSE int fd = path && s->ask->peak_fd ? s->ask->peak_fd(s->ask->ctx, path) : -1;
     char text[32] = "";
 
     if (fd < 0) {

@@ -22,7 +22,8 @@ struct ns_stats_ask {
     const char *group;
     bool beside; /* the groups beside it too: what adds up is added */
     bool raw;    /* memory.stat */
-    /* v2's largest use counts from a write to a descriptor that stays open: NULL, or gives it (-1 = none), borrowed. */
+    /* v2's largest use counts from a write to a descriptor that stays open: NULL, or gives a
+     * duplicate (-1 = none), which is closed here. */
     int (*peak_fd)(void *ctx, const char *path);
     bool reset_peak;
     void *ctx;

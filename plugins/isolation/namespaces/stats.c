@@ -24,12 +24,38 @@ struct stats {
 struct ns_peak {
     struct ns_peak *next;
     char *path;
+    char *group;
     int fd;
 };
 
 static pthread_mutex_t peaks_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* [worker] A reader that never resets needs none. */
+static void free_peak(struct ns_peak *one)
+{
+    if (one->fd >= 0)
+        close(one->fd);
+    free(one->path);
+    free(one->group);
+    free(one);
+}
+
+static struct ns_peak *new_peak(const char *path, const char *group)
+{
+    struct ns_peak *one = calloc(1, sizeof(*one));
+
+    if (one == NULL)
+        return NULL;
+    one->path = strdup(path);
+    one->group = strdup(group);
+    one->fd = open(path, O_RDWR | O_CLOEXEC);
+    if (one->path && one->group)
+        return one;
+    free_peak(one);
+    return NULL;
+}
+
+/* [worker] A reader that never resets needs none. What it gets is its own number for the open file: the loop may forget
+ * the one that is kept at any moment. */
 static int peak_fd(void *ctx, const char *path)
 {
     struct stats *stats = ctx;
@@ -40,21 +66,24 @@ static int peak_fd(void *ctx, const char *path)
     for (one = *list; one && strcmp(one->path, path) != 0; one = one->next)
         ;
     if (one == NULL && (stats->flags & CLOISTER_STATS_RESET_PEAK)) {
-        one = calloc(1, sizeof(*one));
+        one = new_peak(path, stats->group);
         if (one) {
-            one->path = strdup(path);
-            one->fd = one->path ? open(path, O_RDWR | O_CLOEXEC) : -1;
             one->next = *list;
-            if (one->path)
-                *list = one;
-            else
-                free(one);
-            one = *list;
+            *list = one;
         }
     }
-    fd = one && one->path && strcmp(one->path, path) == 0 ? one->fd : -1;
+    if (one && one->fd >= 0)
+        fd = fcntl(one->fd, F_DUPFD_CLOEXEC, 3);
     pthread_mutex_unlock(&peaks_lock);
     return fd;
+}
+
+/* The sandbox's group, one below it, or one beside it. */
+static bool is_of(const char *group, const char *sandbox)
+{
+    size_t size = strlen(sandbox);
+
+    return strncmp(group, sandbox, size) == 0 && (group[size] == 0 || group[size] == '/' || group[size] == '.');
 }
 
 /* [loop] */
@@ -64,15 +93,12 @@ void ns_peaks_forget(struct ns_instance *instance, const char *group)
     for (struct ns_peak **at = &instance->peaks; *at;) {
         struct ns_peak *one = *at;
 
-        if (group && strstr(one->path, group) == NULL) {
+        if (group && !is_of(one->group, group)) {
             at = &one->next;
             continue;
         }
         *at = one->next;
-        if (one->fd >= 0)
-            close(one->fd);
-        free(one->path);
-        free(one);
+        free_peak(one);
     }
     pthread_mutex_unlock(&peaks_lock);
 }
