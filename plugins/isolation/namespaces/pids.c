@@ -2,6 +2,7 @@
 /* pids.c - see pids.h. */
 #include "pids.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -148,4 +149,45 @@ bool ns_pid_in_user(int32_t pid)
 
     return path && stat(path, &its) == 0 && stat("/proc/self/ns/user", &ours) == 0 &&
            (its.st_dev != ours.st_dev || its.st_ino != ours.st_ino);
+}
+
+/* --- sets --- */
+
+int ns_pid_set_add(struct ns_pid_set *set, int32_t pid)
+{
+    int32_t *grown = set->list;
+    uint32_t room = set->room;
+
+    if (set->count - set->settled >= set->max)
+        return -E2BIG;
+    if (set->count == room) {
+        room = room ? room * 2 : 64;
+        grown = realloc(set->list, room * sizeof(*grown));
+        if (grown == NULL)
+            return -ENOMEM;
+    }
+    set->list = grown;
+    set->room = room;
+    grown[set->count++] = pid;
+    return 0;
+}
+
+static int compare(const void *one, const void *other)
+{
+    int32_t a = *(const int32_t *)one, b = *(const int32_t *)other;
+
+    return (a > b) - (a < b);
+}
+
+int ns_pid_set_settle(struct ns_pid_set *set)
+{
+    uint32_t kept = 0;
+
+    if (set->count > 0)
+        qsort(set->list, set->count, sizeof(*set->list), compare);
+    for (uint32_t i = 0; i < set->count; i++)
+        if (kept == 0 || set->list[kept - 1] != set->list[i])
+            set->list[kept++] = set->list[i];
+    set->count = set->settled = kept;
+    return kept > set->max ? -E2BIG : 0;
 }

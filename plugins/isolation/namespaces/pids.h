@@ -34,4 +34,18 @@ int ns_pids_keeper(const struct ns_cgroups *cgroups, const char *group);
 /* Somebody lives in one of the groups of that name. */
 bool ns_pids_any(const struct ns_cgroups *cgroups, const char *group);
 
+/* Numbers gathered from several lists that name the same ones. */
+struct ns_pid_set {
+    int32_t *list; /* malloc'd; settled: each once, the smallest first */
+    uint32_t count;
+    uint32_t room;
+    uint32_t settled; /* of count */
+    uint32_t max;
+};
+
+/* 0; -E2BIG: more than `max` since it was settled; -ENOMEM. */
+int ns_pid_set_add(struct ns_pid_set *set, int32_t pid);
+/* Behind each list. 0; -E2BIG: there are more than `max`. */
+int ns_pid_set_settle(struct ns_pid_set *set);
+
 #endif

@@ -5,9 +5,13 @@
  * out.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "inventory.h"
+#include "pids.h"
+
+#define PROCS_MAX 65536u
 
 struct procs {
     struct ns_op base;          /* first */
@@ -17,6 +21,8 @@ struct procs {
     struct ns_inventory inventory;
     int rc;
     bool no_group;
+    atomic_bool cancelled;
+    struct ns_pid_set pids;
     struct cloister_proc *list; /* each name malloc'd */
     uint32_t count;
 };
@@ -49,14 +55,6 @@ static bool read_stat(struct cloister_proc *ret)
     return true;
 }
 
-static bool known(const struct procs *procs, long pid)
-{
-    for (uint32_t i = 0; i < procs->count; i++)
-        if (procs->list[i].pid == (int32_t)pid)
-            return true;
-    return false;
-}
-
 static cloister_process number_of(const struct procs *procs, long pid)
 {
     for (uint32_t i = 0; i < procs->inventory.count; i++)
@@ -65,23 +63,33 @@ static cloister_process number_of(const struct procs *procs, long pid)
     return 0;
 }
 
-static bool take(void *ctx, long pid)
+static bool gather(void *ctx, long pid)
 {
     struct procs *procs = ctx;
-    struct cloister_proc one = {.pid = (int32_t)pid}, *grown;
 
-    if (pid <= 0 || known(procs, pid) || !read_stat(&one))
-        return false;
-    one.process = number_of(procs, pid);
-    grown = realloc(procs->list, (procs->count + 1u) * sizeof(*grown));
-    if (grown == NULL) {
-        free((void *)(uintptr_t)one.comm.data);
-        procs->rc = -ENOMEM;
-        return true;
+    if (procs->cancelled)
+        procs->rc = -ECANCELED;
+    else if (pid > 0)
+        procs->rc = ns_pid_set_add(&procs->pids, (int32_t)pid);
+    return procs->rc < 0;
+}
+
+static int tell(struct procs *procs)
+{
+    procs->list = calloc(procs->pids.count + 1u, sizeof(*procs->list));
+    if (procs->list == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < procs->pids.count; i++) {
+        struct cloister_proc one = {.pid = procs->pids.list[i]};
+
+        if (procs->cancelled)
+            return -ECANCELED;
+        if (!read_stat(&one))
+            continue;
+        one.process = number_of(procs, one.pid);
+        procs->list[procs->count++] = one;
     }
-    procs->list = grown;
-    grown[procs->count++] = one;
-    return false;
+    return 0;
 }
 
 /* In every hierarchy: a container that may write to one could have moved some of its own away there. */
@@ -91,13 +99,18 @@ static void work(void *ctx)
     struct ns_cgroups cgroups = ns_sandbox_cgroups(procs->sandbox);
 
     procs->no_group = procs->scope == CLOISTER_SCOPE_PROCESS && !ns_group_is_there(&cgroups, procs->group);
+    procs->pids.max = PROCS_MAX;
     procs->rc = ns_inventory_read(&procs->inventory, procs->sandbox);
     for (uint32_t i = 0; procs->rc == 0 && i < cgroups.hierarchies->count; i++) {
         if (procs->scope == CLOISTER_SCOPE_SANDBOX)
-            ns_group_sandbox_members(&cgroups, i, procs->group, take, procs);
+            ns_group_sandbox_members(&cgroups, i, procs->group, gather, procs);
         else
-            ns_group_members(&cgroups, i, procs->group, take, procs);
+            ns_group_members(&cgroups, i, procs->group, gather, procs);
+        if (procs->rc == 0)
+            procs->rc = ns_pid_set_settle(&procs->pids);
     }
+    if (procs->rc == 0)
+        procs->rc = tell(procs);
 }
 
 /* --- [loop] --- */
@@ -110,12 +123,18 @@ static void finish(struct procs *procs)
 
     if (procs->base.err.code == 0 && procs->no_group)
         ns_refuse_at(&r, CLOISTER_UNSUPPORTED, "process", "it has no group of its own");
+    if (procs->base.err.code == 0 && procs->rc == -ECANCELED)
+        r.log->error_set(r.err, CLOISTER_CANCELLED, 0, "", "cancel", "cancelled");
+    if (procs->base.err.code == 0 && procs->rc == -E2BIG)
+        r.log->error_set(r.err, CLOISTER_LIMIT, 0, procs->sandbox->id, "procs", "more than %u processes live in it",
+                         PROCS_MAX);
     if (procs->base.err.code == 0 && procs->rc < 0)
         r.log->error_set(r.err, CLOISTER_IO, -procs->rc, procs->sandbox->id, "procs", "list its processes");
     ns_op_done(&procs->base, &result);
     for (uint32_t i = 0; i < procs->count; i++)
         free((void *)(uintptr_t)procs->list[i].comm.data);
     free(procs->list);
+    free(procs->pids.list);
     ns_inventory_clear(&procs->inventory);
     ns_sandbox_unref(procs->sandbox);
     free(procs);
@@ -149,6 +168,7 @@ static void listed_late(void *ctx)
 
 static void cancel(struct ns_op *op)
 {
+    ((struct procs *)op)->cancelled = true;
 }
 
 void ns_procs(void *ctx, const struct cloister_iso_procs_args *args, cloister_op number)
