@@ -56,6 +56,9 @@ bool ns_group_remove(const struct ns_cgroups *cgroups, const char *name, uint64_
 /* The same of all that is a sandbox's: its group, those beside it, and parents of our making that are empty then. */
 bool ns_group_remove_sandbox(const struct ns_cgroups *cgroups, const char *group, uint64_t patience, char **ret_left);
 
+/* Removes those called <prefix><pid> of a process that is no more. */
+void ns_group_remove_orphans(const struct ns_cgroups *cgroups, const char *prefix);
+
 /* Removes the keepers' group and the root where they are empty. */
 void ns_group_remove_root(const struct ns_cgroups *cgroups);
 
@@ -77,6 +80,10 @@ bool ns_group_members(const struct ns_cgroups *cgroups, uint32_t hierarchy, cons
                       bool (*fn)(void *ctx, long pid), void *ctx);
 bool ns_group_sandbox_members(const struct ns_cgroups *cgroups, uint32_t hierarchy, const char *group,
                               bool (*fn)(void *ctx, long pid), void *ctx);
+
+/* By /proc: the process is in the sandbox's group, below it or beside it. Says something about whoever has that number
+ * now: with its pidfd open already. */
+bool ns_group_has_process(const struct ns_cgroups *cgroups, const char *group, long pid);
 
 /* It is there, and carries our mark. */
 bool ns_group_is_marked(const struct ns_cgroups *cgroups, const char *name);

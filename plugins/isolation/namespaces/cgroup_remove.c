@@ -19,8 +19,8 @@
 #include "clock.h"
 #include "freezer.h"
 
-/* A line of /proc/<pid>/cgroup names our group, or one below it. */
-static bool is_member(long pid, const char *root, const char *name)
+/* A line of /proc/<pid>/cgroup names our group, or one below it, or one beside it. */
+static bool is_member(long pid, const char *root, const char *name, bool beside)
 {
     char path[48], needle[256 + NS_GROUP_PATH_MAX];
     NS_FREE char *text = NULL;
@@ -32,17 +32,22 @@ static bool is_member(long pid, const char *root, const char *name)
     for (const char *hit = text; (hit = strstr(hit, needle)) != NULL; hit++) {
         char next = hit[strlen(needle)];
 
-        if (next == '\n' || next == '/' || next == 0)
+        if (next == '\n' || next == '/' || next == 0 || (beside && next == '.'))
             return true;
     }
     return false;
+}
+
+bool ns_group_has_process(const struct ns_cgroups *cgroups, const char *group, long pid)
+{
+    return is_member(pid, cgroups->root, group, true);
 }
 
 static void kill_member(long pid, const char *root, const char *name)
 {
     NS_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0u);
 
-    if (pidfd >= 0 && is_member(pid, root, name))
+    if (pidfd >= 0 && is_member(pid, root, name, false))
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0u);
 }
 
@@ -235,6 +240,24 @@ bool ns_group_remove_sandbox(const struct ns_cgroups *cgroups, const char *group
         *ret_left = ns_steal_text(&left);
     free(left);
     return clean;
+}
+
+/* Listed first: a directory that changes while it is read may hide entries. */
+void ns_group_remove_orphans(const struct ns_cgroups *cgroups, const char *prefix)
+{
+    struct beside found = {NULL, 0};
+
+    ns_group_list(cgroups, prefix, note_beside, &found);
+    for (uint32_t i = 0; i < found.count; i++) {
+        const char *number = ns_group_leaf(found.names[i]) + strlen(prefix);
+        char *end;
+        long pid = strtol(number, &end, 10);
+
+        if (end != number && *end == 0 && pid > 0 && pid <= INT32_MAX && kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+            ns_group_remove(cgroups, found.names[i], 0, NULL);
+        free(found.names[i]);
+    }
+    free(found.names);
 }
 
 void ns_group_remove_root(const struct ns_cgroups *cgroups)

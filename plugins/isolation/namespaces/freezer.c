@@ -7,7 +7,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 #include "cgroup_file.h"
@@ -114,11 +116,21 @@ static void wait_a_little(const struct ns_cgroups *cgroups, uint32_t h, const ch
     ns_sleep(pause < left ? pause : left);
 }
 
+static bool is_there(const struct ns_cgroups *cgroups, uint32_t h, const char *name)
+{
+    NS_FREE char *path =
+        ns_group_path(cgroups, h, name, cgroups->hierarchies->list[h].v2 ? "cgroup.freeze" : "freezer.state");
+
+    return path == NULL || access(path, F_OK) == 0;
+}
+
 static int await(const struct ns_cgroups *cgroups, uint32_t h, const char *name, uint64_t deadline)
 {
     for (uint64_t pause = FIRST_LOOK_NS;; pause = pause < LONGEST_NS ? pause * 2 : pause) {
         if (is_reached(cgroups, h, name))
             return 0;
+        if (!is_there(cgroups, h, name))
+            return -ENOENT;
         if (ns_now() >= deadline)
             return -ETIMEDOUT;
         wait_a_little(cgroups, h, name, pause, deadline);
@@ -133,6 +145,7 @@ struct names {
     uint32_t scope;
     uint64_t deadline;
     int rc; /* the first that went wrong */
+    void (*fn)(void *ctx, const char *name);
 };
 
 static void mark_and_set(void *ctx, const char *name)
@@ -165,11 +178,26 @@ static void unmark_and_thaw(void *ctx, const char *name)
     all->rc = all->rc || rc == -ENOENT ? all->rc : rc;
 }
 
+/* Where the killed are moved to is nobody's to freeze (ns_freezer_release). Any other may be removed meanwhile, too:
+ * who is gone stands still. */
+static void each_beside(void *ctx, const char *name)
+{
+    struct names *all = ctx;
+    int before = all->rc;
+
+    if (ns_layout_is_thawed(name))
+        return;
+    all->fn(all, name);
+    if (before == 0 && all->rc == -ENOENT)
+        all->rc = 0;
+}
+
 static void each(struct names *all, const char *name, void (*fn)(void *ctx, const char *name))
 {
     fn(all, name);
+    all->fn = fn;
     if (all->scope == NS_FREEZE_SANDBOX)
-        ns_group_beside(all->cgroups, all->h, name, fn, all);
+        ns_group_beside(all->cgroups, all->h, name, each_beside, all);
 }
 
 struct stuck {
@@ -208,7 +236,7 @@ int ns_freezer_freeze(const struct ns_cgroups *cgroups, const char *name, uint32
                       long *ret_stuck)
 {
     bool v2;
-    struct names all = {cgroups, ns_freezer_find(cgroups->hierarchies, &v2), scope, deadline, 0};
+    struct names all = {cgroups, ns_freezer_find(cgroups->hierarchies, &v2), scope, deadline, 0, NULL};
     int rc;
 
     *ret_stuck = 0;
@@ -312,6 +340,7 @@ static bool has_kill_pending(long pid)
 struct release {
     const struct ns_cgroups *cgroups;
     uint32_t h;
+    const char *sandbox;
     const char *thawed; /* the group to move to */
     int procs;          /* its file; -1 = not made yet */
     unsigned moved;     /* in this round */
@@ -327,11 +356,16 @@ static bool make_thawed(struct release *release)
     return release->procs >= 0;
 }
 
+/* The group is written to by number, and a number read a moment ago may be somebody else's: it is looked at with the
+ * pidfd open, and whoever that is must still live then. A frozen one cannot have ended. */
 static bool move_one(void *ctx, long pid)
 {
     struct release *release = ctx;
+    NS_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0u);
 
-    if (has_kill_pending(pid) && make_thawed(release) && dprintf(release->procs, "%ld", pid) > 0)
+    if (pidfd >= 0 && has_kill_pending(pid) && ns_group_has_process(release->cgroups, release->sandbox, pid) &&
+        make_thawed(release) && syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0u) == 0 &&
+        dprintf(release->procs, "%ld", pid) > 0)
         release->moved++;
     return false;
 }
@@ -339,7 +373,7 @@ static bool move_one(void *ctx, long pid)
 void ns_freezer_release(const struct ns_cgroups *cgroups, const char *sandbox, uint64_t patience)
 {
     char thawed[NS_GROUP_PATH_MAX];
-    struct release release = {cgroups, v1_freezer(cgroups), thawed, -1, 0};
+    struct release release = {cgroups, v1_freezer(cgroups), sandbox, thawed, -1, 0};
     uint64_t until = ns_now() + patience;
 
     if (!some_v1_frozen(cgroups, sandbox) || !ns_layout_thawed(sandbox, thawed))

@@ -120,3 +120,10 @@ bool ns_layout_thawed(const char *container, char ret[NS_GROUP_PATH_MAX])
 {
     return fits(snprintf(ret, NS_GROUP_PATH_MAX, "%s.t", container));
 }
+
+bool ns_layout_is_thawed(const char *group)
+{
+    const char *dot = strrchr(group, '.');
+
+    return dot && strcmp(dot, ".t") == 0;
+}

@@ -50,5 +50,7 @@ bool ns_layout_container(const char *sandbox, bool split, uint64_t number, const
                          char ret[NS_GROUP_PATH_MAX]);
 bool ns_layout_exec(const char *container, cloister_process process, char ret[NS_GROUP_PATH_MAX]);
 bool ns_layout_thawed(const char *container, char ret[NS_GROUP_PATH_MAX]);
+/* Is it called like that one? */
+bool ns_layout_is_thawed(const char *group);
 
 #endif

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 
+#include "freezer.h"
+#include "pids.h"
+
 #define COOKIE 0x0123456789abcdefull
 #define ID CLOISTER_SV("abcdefghijklmnop")
 #define G "cl-01234567-abcdefghijklmnop"
@@ -261,12 +264,106 @@ static void test_members(void **state)
     tree_close(&h);
 }
 
+/* Of a process that is no more, and only that. */
+static void test_orphans(void **state)
+{
+    static const char *const list[] = {"pids", "memory", NULL};
+    static const struct {
+        const char *name; /* NULL: ours */
+        bool stays;
+    } rows[] = {{NULL, true},
+                {"probe-2000000000", false},
+                {"probe-", true},
+                {"probe-9000000000", true},
+                {"probe-2000000001x", true}};
+    struct ns_hierarchies h;
+    struct ns_cgroups cgroups = {&h, "/r"};
+    struct cloister_error err;
+    struct ns_reader r = ns_test_reader(&err);
+
+    tree_open(list, &h);
+    for (unsigned pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+            NS_FREE char *name = rows[i].name ? strdup(rows[i].name) : ns_format("probe-%d", (int)getpid());
+            NS_FREE char *path = ns_format("/memory/r/%s", name);
+
+            if (pass == 0)
+                assert_int_equal(ns_group_make(&cgroups, &r, name, 0), 0);
+            else if (tree_has(path) != rows[i].stays)
+                fail_msg("%s: %s", name, rows[i].stays ? "gone" : "still there");
+            if (pass == 0 && i + 1 == sizeof(rows) / sizeof(*rows))
+                ns_group_remove_orphans(&cgroups, "probe-");
+        }
+    tree_close(&h);
+}
+
+static void test_pid_set(void **state)
+{
+    static const int32_t first[] = {7, 3, 9}, second[] = {9, 1, 3};
+    struct ns_pid_set set = {.max = 4};
+
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(ns_pid_set_add(&set, first[i]), 0);
+    assert_int_equal(ns_pid_set_settle(&set), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(ns_pid_set_add(&set, second[i]), 0);
+    assert_int_equal(ns_pid_set_settle(&set), 0);
+    assert_int_equal(set.count, 4);
+    assert_memory_equal(set.list, ((int32_t[]){1, 3, 7, 9}), 4 * sizeof(int32_t));
+    assert_int_equal(ns_pid_set_add(&set, 11), 0);
+    assert_int_equal(ns_pid_set_settle(&set), -E2BIG);
+    for (int32_t pid = 1; pid <= 4; pid++)
+        assert_int_equal(ns_pid_set_add(&set, pid), 0);
+    assert_int_equal(ns_pid_set_add(&set, 5), -E2BIG);
+    free(set.list);
+}
+
+/* What is beside the sandbox's group comes and goes: only what is there is to stand still, and where the killed are
+ * moved to is left alone. */
+static void test_freeze_beside(void **state)
+{
+    static const char *const list[] = {"freezer", NULL};
+    static const struct {
+        const char *what;
+        const char *gone; /* has lost its file */
+        int rc;
+    } cases[] = {{"all there", NULL, 0}, {"one beside it goes", G ".c2", 0}, {"itself goes", G, -ENOENT}};
+    struct ns_hierarchies h;
+    struct ns_cgroups cgroups = {&h, "/r"};
+    struct cloister_error err;
+    struct ns_reader r = ns_test_reader(&err);
+
+    if (geteuid() != 0)
+        skip(); /* a mark takes rights */
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        static const char *const names[] = {G, G ".c2", G ".c3", G ".t"};
+        long stuck = -1;
+        int rc;
+
+        tree_open(list, &h);
+        for (size_t j = 0; j < 4; j++) {
+            NS_FREE char *path = ns_format("/freezer/r/%s/freezer.state", names[j]);
+
+            assert_int_equal(ns_group_make(&cgroups, &r, names[j], 0), 0);
+            if (cases[i].gone == NULL || strcmp(names[j], cases[i].gone) != 0)
+                tree_put(path, "THAWED");
+        }
+        rc = ns_freezer_freeze(&cgroups, G, NS_FREEZE_SANDBOX, 0, &stuck);
+        if (rc != cases[i].rc)
+            fail_msg("%s: %d", cases[i].what, rc);
+        assert_string_equal(tree_get("/freezer/r/" G ".c3/freezer.state"), rc == 0 ? "FROZEN" : "THAWED");
+        assert_string_equal(tree_get("/freezer/r/" G ".t/freezer.state"), "THAWED");
+        tree_close(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),   cmocka_unit_test(test_ids),     cmocka_unit_test(test_parents),
         cmocka_unit_test(test_v1),      cmocka_unit_test(test_list),    cmocka_unit_test(test_parents_stay),
         cmocka_unit_test(test_pure_v2), cmocka_unit_test(test_members), cmocka_unit_test(test_hybrid_procs),
+        cmocka_unit_test(test_orphans), cmocka_unit_test(test_pid_set), cmocka_unit_test(test_freeze_beside),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
