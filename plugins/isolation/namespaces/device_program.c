@@ -119,7 +119,8 @@ static int load_program(const struct bpf_insn *code, uint32_t count)
     return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
 }
 
-static int attach(int group, int program)
+/* command: BPF_PROG_ATTACH, BPF_PROG_DETACH. */
+static int attach(int command, int group, int program)
 {
     union bpf_attr attr;
 
@@ -127,8 +128,8 @@ static int attach(int group, int program)
     attr.target_fd = (uint32_t)group;
     attr.attach_bpf_fd = (uint32_t)program;
     attr.attach_type = BPF_CGROUP_DEVICE;
-    attr.attach_flags = BPF_F_ALLOW_MULTI;
-    return (int)syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof(attr));
+    attr.attach_flags = command == BPF_PROG_ATTACH ? BPF_F_ALLOW_MULTI : 0;
+    return (int)syscall(SYS_bpf, command, &attr, sizeof(attr));
 }
 
 int ns_device_program_attach(const struct ns_cgroups *cgroups, const char *name, const struct ns_compile *c)
@@ -140,17 +141,26 @@ int ns_device_program_attach(const struct ns_cgroups *cgroups, const char *name,
 
     if (group < 0)
         return -1;
-    if (program >= 0 && attach(group, program) == 0)
+    if (program >= 0 && attach(BPF_PROG_ATTACH, group, program) == 0)
         return 0;
     c->r.log->error_set(c->r.err, CLOISTER_CGROUP_FAILED, errno, "linux.resources.devices", "cgroup",
                         "linux.resources.devices: give cgroup '%s' its program", name);
     return -1;
 }
 
-int ns_device_program_try(void)
+/* A kernel that loads one may still not let it be attached. */
+int ns_device_program_try(const struct ns_cgroups *cgroups, const char *name)
 {
     const struct bpf_insn code[] = {compute(BPF_MOV, R_ANSWER, 0), end};
-    NS_CLOSE int program = load_program(code, 2);
+    uint32_t v2 = ns_hierarchy_find(cgroups->hierarchies, "");
+    NS_FREE char *path = v2 == NS_NO_HIERARCHY ? NULL : ns_group_path(cgroups, v2, name, NULL);
+    NS_CLOSE int group = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    NS_CLOSE int program = -1;
 
-    return program < 0 ? -errno : 0;
+    if (group < 0)
+        return path ? -errno : -ENOENT;
+    program = load_program(code, sizeof(code) / sizeof(*code));
+    if (program < 0 || attach(BPF_PROG_ATTACH, group, program) < 0 || attach(BPF_PROG_DETACH, group, program) < 0)
+        return -errno;
+    return 0;
 }

@@ -22,7 +22,8 @@ int ns_device_program(struct ns_compile *c, const struct ns_device_rule *rules, 
 /* [worker] For the group in the v2 hierarchy; every program above it must let an access pass too. 0 or -1. */
 int ns_device_program_attach(const struct ns_cgroups *cgroups, const char *name, const struct ns_compile *c);
 
-/* [worker] Does this kernel take such programs? 0 or negative errno. */
-int ns_device_program_try(void);
+/* [worker] Does this kernel take such programs? Tried on that group, which is to have none. 0; -ENOENT: no v2 here;
+ * else negative errno. */
+int ns_device_program_try(const struct ns_cgroups *cgroups, const char *name);
 
 #endif

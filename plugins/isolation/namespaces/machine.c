@@ -11,9 +11,11 @@
 #include "cgroup_file.h"
 #include "device_program.h"
 
+#define PROBE "cl-probe-"
+
 static void probe_name(char ret[NS_GROUP_NAME_MAX])
 {
-    snprintf(ret, NS_GROUP_NAME_MAX, "cl-probe-%d", (int)getpid());
+    snprintf(ret, NS_GROUP_NAME_MAX, PROBE "%d", (int)getpid());
 }
 
 /* "hugepages-2048kB" is called "2MB" in files of groups. */
@@ -73,6 +75,7 @@ void ns_machine_open(struct ns_instance *instance)
     struct ns_reader r = ns_reader(instance, &err);
     char name[NS_GROUP_NAME_MAX];
 
+    ns_group_remove_orphans(&instance->cgroups, PROBE); /* of a daemon that was killed here */
     probe_name(name);
     ns_group_make(&instance->cgroups, &r, name, 0);
 }
@@ -142,7 +145,10 @@ int ns_try_kill_v2(const struct ns_instance *instance)
 
 int ns_try_device_programs(const struct ns_instance *instance)
 {
-    return ns_hierarchy_find(&instance->machine.hierarchies, "") == NS_NO_HIERARCHY ? -ENOENT : ns_device_program_try();
+    char name[NS_GROUP_NAME_MAX];
+
+    probe_name(name);
+    return ns_device_program_try(&instance->cgroups, name);
 }
 
 int ns_try_peak_reset(const struct ns_instance *instance)
