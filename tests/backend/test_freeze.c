@@ -3,7 +3,9 @@
  * freezers. */
 #include "house.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 static const char *const freezers[] = {"", "[\"v2-freeze\"]"}; /* v2's, v1's */
@@ -253,6 +255,51 @@ static void test_destroy(void **state)
     assert_in_range(now_ms() - before, 0, 4000);
 }
 
+static void put(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* As a container does it that may write to its v1 groups: the daemon has not been told, and looks. */
+static void freeze_itself(const struct bed_sandbox *s, int32_t pid)
+{
+    char dir[256], path[300], text[16];
+
+    snprintf(dir, sizeof(dir), "/sys/fs/cgroup/freezer%s/cl-%08x-%s/own", bed.cgroup_root, (unsigned)(bed.cookie >> 32),
+             s->id);
+    assert_int_equal(mkdir(dir, 0755) < 0 && errno != EEXIST, 0);
+    snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+    snprintf(text, sizeof(text), "%d", pid);
+    put(path, text);
+    snprintf(path, sizeof(path), "%s/freezer.state", dir);
+    put(path, "FROZEN");
+}
+
+static void test_froze_itself(void **state)
+{
+    struct bed_sandbox *s = house_prepare(ID_A, COUNT);
+    struct bed_outcome out;
+    uint64_t before;
+
+    house_create(s, &out);
+    for (cloister_process process = 71; process <= 72; process++) {
+        bed_exec(s, process, "/bin/sleep 1000", -1, &out);
+        assert_int_equal(out.err.code, 0);
+        freeze_itself(s, out.result.pid);
+        before = now_ms();
+        if (process == 71)
+            kill_one(s, process, SIGKILL, &out);
+        else
+            house_destroy(s);
+        assert_int_equal(bed_exit_of(process).value, SIGKILL);
+        assert_in_range(now_ms() - before, 0, 4000);
+    }
+}
+
 static pid_t parent_of(int32_t pid)
 {
     char path[64], *text;
@@ -388,9 +435,9 @@ static void test_forbid(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_stands_still), BOTH(test_two_freezes), BOTH(test_read_back),    BOTH(test_kill_one),
-        BOTH(test_kill_all),     BOTH(test_destroy),     BOTH(test_keeper_dies),  BOTH(test_keeper_dies_away),
-        BOTH(test_sweep),        BOTH(test_deadline),    HOUSE_TEST(test_forbid),
+        BOTH(test_stands_still),     BOTH(test_two_freezes), BOTH(test_read_back),    BOTH(test_kill_one),
+        BOTH(test_kill_all),         BOTH(test_destroy),     BOTH(test_froze_itself), BOTH(test_keeper_dies),
+        BOTH(test_keeper_dies_away), BOTH(test_sweep),       BOTH(test_deadline),     HOUSE_TEST(test_forbid),
     };
 
     return house_main(argc, argv, tests, sizeof(tests) / sizeof(*tests), NULL);

@@ -118,7 +118,8 @@ static void start(struct ns_ending *ending, struct ns_sandbox *sandbox)
         ending->sandbox = ns_sandbox_ref(sandbox);
         ns_transfers_stop(sandbox->instance, sandbox, CLOISTER_LOST, "the sandbox is being destroyed");
         force = sandbox->state != NS_UP || !ask_keeper(sandbox);
-        ns_sandbox_end_frozen(sandbox);
+        if (ns_sandbox_any_frozen(sandbox)) /* else it is looked at if that does not end at once */
+            ns_sandbox_end_frozen(sandbox);
         sandbox->state = NS_ENDING;
     }
     rc = ns_ending_start(ending, force);

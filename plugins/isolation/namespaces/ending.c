@@ -9,6 +9,7 @@
 #include "pids.h"
 #include "stranger.h"
 
+#define SOON_NS (NS_SECOND / 5)   /* as a rule it has ended then */
 #define ASK_NS (5 * NS_SECOND)    /* for DESTROY to do its work */
 #define KILL_NS (10 * NS_SECOND)  /* for the kernel to end a killed pid namespace */
 #define GROUPS_NS (5 * NS_SECOND) /* for groups to become empty */
@@ -136,11 +137,19 @@ static void out_of_time(void *ctx)
     struct ns_ending *ending = ctx;
     const struct cloister_host *host = ending->op->instance->host;
 
+    if (!ending->looked) { /* it may wait for somebody who froze itself */
+        ending->looked = true;
+        ns_sandbox_end_frozen(ending->sandbox);
+        host->loop->timer_set(ending->timer, host->system->now_mono() + (ending->killed ? KILL_NS : ASK_NS) - SOON_NS,
+                              0);
+        return;
+    }
     if (!ending->killed) {
         ending->killed = true;
         cloister_log(host, CLOISTER_WARNING, "sandbox '%s': its keeper does not end by itself: it is killed",
                      ending->id);
         ns_sandbox_end_keeper(ending->sandbox, true, keeper_gone, ending);
+        ns_sandbox_end_frozen(ending->sandbox);
         host->loop->timer_set(ending->timer, host->system->now_mono() + KILL_NS, 0);
         return;
     }
@@ -162,6 +171,6 @@ int ns_ending_start(struct ns_ending *ending, bool force)
     }
     ending->killed = force;
     ns_sandbox_end_keeper(ending->sandbox, force, keeper_gone, ending);
-    host->loop->timer_set(ending->timer, host->system->now_mono() + (force ? KILL_NS : ASK_NS), 0);
+    host->loop->timer_set(ending->timer, host->system->now_mono() + SOON_NS, 0);
     return 0;
 }

@@ -17,6 +17,7 @@ struct ns_ending {
     uint64_t cookie;
     char socket[108];
     cloister_timer *timer;
+    bool looked;                  /* for those that a v1 freezer holds back */
     bool gone;                    /* the keeper */
     bool killed;                  /* SIGKILL has been sent */
     bool answered_for;            /* somebody lives behind the socket who is not ours, or does not die */

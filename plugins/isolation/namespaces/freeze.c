@@ -211,13 +211,13 @@ static bool start_release(struct ns_sandbox *sandbox, bool all, void (*done_fn)(
     return false;
 }
 
+/* Who froze what is not asked: a container that may write to its v1 groups can do so itself. The worker looks. */
 bool ns_sandbox_release_killed(struct ns_sandbox *sandbox, void (*done_fn)(void *ctx), void *ctx)
 {
-    return ns_sandbox_any_frozen(sandbox) && start_release(sandbox, false, done_fn, ctx);
+    return start_release(sandbox, false, done_fn, ctx);
 }
 
 void ns_sandbox_end_frozen(struct ns_sandbox *sandbox)
 {
-    if (ns_sandbox_any_frozen(sandbox))
-        start_release(sandbox, true, NULL, NULL);
+    start_release(sandbox, true, NULL, NULL);
 }
