@@ -6,6 +6,7 @@
  */
 #include "limits_change.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -151,13 +152,25 @@ static uint64_t used_memory(const struct ns_cgroups *cgroups, uint32_t h, const 
     return usage < 0 ? 0 : (uint64_t)usage > cache ? (uint64_t)usage - cache : 0;
 }
 
+/* A size as the kernel reads it: with K, M, G, T, P or E behind it, in hexadecimal or octal, too. */
+static uint64_t size_of(const char *text)
+{
+    static const char units[] = "KMGTPE";
+    char *end;
+    uint64_t number = strtoull(text, &end, 0);
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    unsigned shift = unit ? (unsigned)(unit - units + 1) * 10 : 0;
+
+    return number > UINT64_MAX >> shift ? UINT64_MAX : number << shift;
+}
+
 /* v1 itself refuses a limit that it cannot reach; v2 would kill for it. */
 static int check_memory(const struct ns_cgroups *cgroups, const char *group, const struct ns_compile *c, bool check)
 {
     for (uint32_t i = 0; i < c->write_count; i++) {
         const struct ns_write *write = &c->writes[i];
         bool v2 = strcmp(write->file, "memory.max") == 0;
-        uint64_t limit = strtoull(write->value, NULL, 10), used;
+        uint64_t limit = size_of(write->value), used;
 
         if ((!v2 && strcmp(write->file, "memory.limit_in_bytes") != 0) || (!v2 && !check) || *write->value == '-' ||
             *write->value == 'm')
@@ -191,8 +204,11 @@ static int change(const struct ns_cgroups *cgroups, const char *group, const str
     /* Only what was changed goes back. */
     for (uint32_t i = 0; i < c->write_count; i++)
         written[i] = !written[i];
-    if (write_all(cgroups, group, c, values, written, &first) < 0)
-        c->r.log->error_wrap(c->r.err, "the old value of %s could not be put back", c->writes[first].file);
+    if (write_all(cgroups, group, c, values, written, &first) < 0) {
+        c->r.log->error_wrap(c->r.err, "some limits have changed: the old value of %s could not be put back",
+                             c->writes[first].file);
+        c->r.err->code = CLOISTER_PARTIAL;
+    }
     return -1;
 }
 

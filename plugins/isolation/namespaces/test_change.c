@@ -123,6 +123,27 @@ static void test_busy_v2(void **state)
     tree_close(&machine.hierarchies);
 }
 
+/* As the kernel reads it: not the 1 before the G. */
+static void test_busy_units(void **state)
+{
+    static const struct {
+        const char *value;
+        bool busy;
+    } rows[] = {{"1G", false}, {"1g", false}, {"48829K", false}, {"9M", true}, {"0x1000", true}, {"max", false}};
+    struct cloister_error err;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        NS_FREE char *text = ns_format("{\"unified\":{\"memory.max\":\"%s\"}}", rows[i].value);
+        int rc;
+
+        open_v2();
+        rc = change(text, true, &err);
+        if ((rc < 0) != rows[i].busy || (rc < 0 && err.code != CLOISTER_BUSY))
+            fail_msg("%s: %d %s", rows[i].value, rc, rc < 0 ? err.chain : "");
+        tree_close(&machine.hierarchies);
+    }
+}
+
 static void expect(const struct ns_stats *stats, const char *key, int64_t value)
 {
     for (uint32_t i = 0; i < stats->count; i++)
@@ -212,8 +233,9 @@ static void test_stats_beside(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read_v2), cmocka_unit_test(test_kept),     cmocka_unit_test(test_back_again),
-        cmocka_unit_test(test_busy_v2), cmocka_unit_test(test_stats_v2), cmocka_unit_test(test_stats_beside),
+        cmocka_unit_test(test_read_v2),      cmocka_unit_test(test_kept),       cmocka_unit_test(test_back_again),
+        cmocka_unit_test(test_busy_v2),      cmocka_unit_test(test_busy_units), cmocka_unit_test(test_stats_v2),
+        cmocka_unit_test(test_stats_beside),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,8 +53,10 @@ static void work(void *ctx)
     if (change(update, &cgroups) < 0)
         return;
     now = ns_limits_read(&cgroups, &instance->machine, v, update->group);
-    if (now == NULL || v->print(now, 0, &update->text) < 0)
+    if (now == NULL || v->print(now, 0, &update->text) < 0) {
         ns_no_memory(&update->compile.r);
+        update->base.err.code = CLOISTER_PARTIAL; /* they have changed, and cannot be told */
+    }
     v->free(now);
 }
 
@@ -76,15 +78,43 @@ static void cancel(struct ns_op *op)
 {
 }
 
+/* Limits of the sandbox's group would not hold for one beside it. */
+static bool has_beside(const struct ns_sandbox *sandbox)
+{
+    size_t size = strlen(sandbox->intent.group);
+
+    for (const struct ns_container *one = sandbox->containers; one; one = one->next)
+        if (strncmp(one->group, sandbox->intent.group, size) == 0 && one->group[size] == '.')
+            return true;
+    return false;
+}
+
+static bool refuse_beside(const struct ns_sandbox *sandbox, cloister_op number)
+{
+    struct cloister_error err = CLOISTER_ERROR_INIT;
+    struct ns_reader r = ns_reader(sandbox->instance, &err);
+
+    if (!has_beside(sandbox))
+        return false;
+    ns_refuse_at(&r, CLOISTER_UNSUPPORTED, "scope",
+                 "the sandbox was made without limits of its own: its containers' groups are beside each other, and "
+                 "each has its limits");
+    ns_fail_now(sandbox->instance, number, &err);
+    return true;
+}
+
 void ns_update(void *ctx, const struct cloister_iso_update_args *args, cloister_op number)
 {
     struct ns_instance *instance = ctx;
     bool whole = args->update->scope == CLOISTER_SCOPE_SANDBOX;
     struct ns_sandbox *sandbox = whole ? ns_sandbox_here(instance, &args->sandbox, number)
                                        : ns_sandbox_up(instance, &args->sandbox, args->update->container, number);
-    struct update *update = sandbox ? calloc(1, sizeof(*update)) : NULL;
+    struct update *update;
     struct ns_reader r;
 
+    if (sandbox && whole && refuse_beside(sandbox, number))
+        return;
+    update = sandbox ? calloc(1, sizeof(*update)) : NULL;
     if (update == NULL) {
         if (sandbox)
             ns_fail_memory(instance, number);
