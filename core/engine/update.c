@@ -30,13 +30,26 @@ static int check_told(const struct cl_operation *operation, struct cloister_sv j
     return r;
 }
 
-/* What isolation has told, or err: 0 if it is in force now. */
-static int take(struct cl_operation *operation, struct cl_limits *limits, struct cloister_sv json,
-                struct cloister_error *err)
+/* They have changed in part, or into what cannot be told: nothing is claimed to be in force. */
+static void forget_in_force(struct cl_limits *limits)
 {
-    int r = check_told(operation, json, err);
-    if (r == 0 && cl_limits_set(&limits->in_force, json) < 0)
-        r = cl_args_no_memory(err);
+    (void)cl_limits_set(&limits->in_force, cl_sv(NULL, 0));
+}
+
+/* What isolation has told, or failed with: 0 if the former is in force now, else *own may be what is wrong with it. */
+static int take(struct cl_operation *operation, struct cl_limits *limits, const struct cloister_error *failed,
+                const struct cloister_result *result, struct cloister_error *own)
+{
+    if (failed) {
+        if (failed->code == CLOISTER_PARTIAL)
+            forget_in_force(limits);
+        return 0;
+    }
+    int r = check_told(operation, result->json, own);
+    if (r == 0 && cl_limits_set(&limits->in_force, result->json) < 0)
+        r = cl_args_no_memory(own);
+    if (r < 0)
+        forget_in_force(limits);
     return r;
 }
 
@@ -71,7 +84,7 @@ static void on_updated(void *ctx, const struct cloister_error *err, const void *
     const struct cloister_result *result = data;
     struct cl_limits *limits = limits_of(operation->sandbox, operation->container);
     struct cloister_error own = CLOISTER_ERROR_INIT;
-    if (!err && take(operation, limits, result->json, &own) < 0)
+    if (take(operation, limits, err, result, &own) < 0)
         err = &own;
     finish(operation, err, result);
 }
@@ -185,7 +198,7 @@ static bool next_wanted(const struct cl_sandbox *sandbox, struct cl_container **
     return false;
 }
 
-/* Shown, but in nobody's way: the old limits are in force. */
+/* Shown, but in nobody's way: the old limits are in force, or none are told. */
 static void note_failure(struct cl_operation *recovery, const struct cloister_error *err)
 {
     struct cl_sandbox *sandbox = recovery->sandbox;
@@ -206,7 +219,7 @@ static void on_again(void *ctx, const struct cloister_error *err, const void *da
     }
     if (next_wanted(recovery->sandbox, &container)) {
         struct cl_limits *limits = limits_of(recovery->sandbox, container);
-        if (!err && take(recovery, limits, result->json, &own) < 0)
+        if (take(recovery, limits, err, result, &own) < 0)
             err = &own;
         forget_wanted(limits);
     }

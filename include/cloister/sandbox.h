@@ -367,8 +367,10 @@ enum cloister_scope {
 
 /*
  * Changes limits, also while frozen; what `resources` does not name stays. Result: json, an OCI linux.resources object
- * of all values in force. BUSY: below what is in use now. A failed update leaves the old values. TOO_BIG: `resources`
- * or all values in force have more than 2 KiB of text. Since 0.3.
+ * of all values in force. BUSY: below what is in use now. A failed update leaves the old values;
+ * PARTIAL: some have changed all the same, and no limits are told as in force from then on. TOO_BIG: `resources` has
+ * more than 2 KiB of text; or all values in force have: they have changed, and are not told either. UNSUPPORTED: scope
+ * SANDBOX of one whose containers are not held by its limits. Since 0.3.
  */
 struct cloister_update_args {
     uint32_t struct_size;
