@@ -79,10 +79,7 @@ static void on_frozen(void *ctx, const struct cloister_error *err, const void *d
         undo(operation);
         return;
     }
-    if (!err)
-        set_frozen(operation->sandbox, operation->container, true);
-    else if (err->code == CLOISTER_DEADLINE) /* and what did stand still runs again */
-        set_frozen(operation->sandbox, operation->container, false);
+    set_frozen(operation->sandbox, operation->container, !err); /* on failure what did stand still runs again */
     cl_operation_finish(operation, err, data);
 }
 

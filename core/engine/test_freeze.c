@@ -262,7 +262,7 @@ static void test_failures(void **state)
     static const struct {
         uint32_t code;
         const char *trace, *shown;
-    } cases[] = {{CLOISTER_DEADLINE, "sandbox=4 freeze:deadline", "-"}, {CLOISTER_IO, "freeze:io", "sc"}};
+    } cases[] = {{CLOISTER_DEADLINE, "sandbox=4 freeze:deadline", "-"}, {CLOISTER_IO, "sandbox=4 freeze:io", "-"}};
     struct world *world = *state;
     for (size_t i = 0; i < CL_COUNT(cases); i++) {
         const char *id = running(world, i ? "b" : "a");

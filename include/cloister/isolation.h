@@ -159,7 +159,8 @@ struct cloister_iso_resize_args {
 };
 
 /* freeze and thaw. A success says that all of it stands still, or that it runs: a container of a frozen sandbox does
- * not, unless its group is the sandbox's own. */
+ * not, unless its group is the sandbox's own. A freeze that fails leaves all of it running, also what was frozen before
+ * it. */
 struct cloister_iso_freeze_args {
     uint32_t struct_size;
     uint32_t reserved;
