@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "lease.h"
 #include "replay.h"
 #include "window.h"
 
@@ -193,6 +194,7 @@ int fold(struct store *store, struct cloister_error *err)
         store->journal.broken = true;
         return place_fail(place, store->log, err, r, "sync directory", "");
     }
+    lease_mark(store->lock_fd, store->journal.number, store->journal.size);
     /* The old one says nothing that the new one does not: if it cannot go now, it goes when the store is opened. */
     if (old[0] && (!folding.damaged || quarantine_keep(&store->quarantine, place, old) == 0))
         (void)unlinkat(place->fd, old, 0);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include "window.h"
 
 #define NAME "lock"
+#define MARK_AT 16   /* behind the pid */
+#define MARK_SIZE 42 /* two numbers of 20 digits, a blank, the end of the line */
 
 /* Between taking the lock and signing it the holder is not known yet; 0 then. */
 static unsigned long holder(int fd)
@@ -42,4 +45,21 @@ int lease_sign(int fd)
     char text[24];
     int size = snprintf(text, sizeof(text), "%-10d\n", (int)getpid());
     return write_all(fd, 0, text, (size_t)size);
+}
+
+void lease_mark(int fd, uint64_t journal, uint64_t size)
+{
+    char text[MARK_SIZE + 1];
+    (void)snprintf(text, sizeof(text), "%020" PRIu64 " %020" PRIu64 "\n", journal, size);
+    (void)write_all(fd, MARK_AT, text, MARK_SIZE); /* without it a torn end is taken for a lost one: nothing worse */
+}
+
+bool lease_marked(int fd, uint64_t journal, uint64_t *ret_size)
+{
+    char text[MARK_SIZE + 1] = {0};
+    uint64_t number;
+    if (pread(fd, text, MARK_SIZE, MARK_AT) != MARK_SIZE ||
+        sscanf(text, "%20" SCNu64 " %20" SCNu64, &number, ret_size) != 2)
+        return false;
+    return number == journal;
 }

@@ -238,8 +238,12 @@ static int mend(struct opening *opening)
     struct store *store = opening->store;
     const struct replay *replay = opening->replay;
     bool whole = damaged(opening);
-    if (opening->number && !whole && replay->good_size < replay->file_size)
+    if (opening->number && !whole && replay->good_size < replay->file_size) {
+        uint64_t marked = 0;
+        bool torn = lease_marked(store->lock_fd, opening->number, &marked) && replay->good_size >= marked;
         whole = cut_tail(opening) < 0;
+        opening->cut = opening->cut && !torn; /* a write that was killed: nobody has been answered for it */
+    }
     if (opening->number && !whole) {
         store->journal.size = replay->good_size;
         store->journal.folded = replay->folded;
@@ -305,6 +309,7 @@ static int open_all(struct opening *opening, struct cloister_sv state_dir, struc
     r = r < 0 ? r : mend(opening);
     if (r < 0)
         return r;
+    lease_mark(store->lock_fd, store->journal.number, store->journal.size);
     (void)place_each(store->place.fd, remove_leftover, store);
     place_keep_reserve(&store->place);
     tell(opening);

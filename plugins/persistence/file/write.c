@@ -18,6 +18,7 @@
 
 #include "common/records/check.h"
 #include "fold.h"
+#include "lease.h"
 
 #define SMALL_CHANGE (16u * 1024u)
 
@@ -71,8 +72,10 @@ static void retract(struct store *store, struct write *write)
     store_entry(store, &out, &envelope, CLOISTER_SV("\n"));
     if (out.failed || journal_append(&store->journal, bytes_sv(&out), false, URGENCY_REMOVAL) < 0)
         store->journal.broken = true; /* the fold that comes first leaves it out */
-    else
+    else {
+        lease_mark(store->lock_fd, store->journal.number, store->journal.size);
         store->seq++;
+    }
     (void)store_remove_directory(store, name_of(write));
 }
 
@@ -163,6 +166,7 @@ static int write_together(struct store *store, struct write *writes, size_t coun
     r = r < 0 ? r : journal_append(&store->journal, bytes_sv(&out), sync && store->place.durable, urgency);
     if (r < 0)
         return r;
+    lease_mark(store->lock_fd, store->journal.number, store->journal.size);
     store->seq += count;
     uint64_t base = store->journal.size - out.size;
     add_directories(store, writes, count);
