@@ -36,7 +36,7 @@ line_2() {
 
 line_3() {
     doing "truncation at every length, a bit flip in every byte, a newer format (meson: persistence/file)"
-    check "the file store's own tests" meson test -C "$CL_BUILD" --no-rebuild persistence/file/store persistence/file/damage kit-persistence-file
+    check "the file store's own tests" meson test -C "$CL_BUILD" --no-rebuild --logbase accept-02 persistence/file/store persistence/file/damage kit-persistence-file
     local script
     for script in "$CL_SOURCE"/tests/integration/store_*; do
         doing "$(basename "$script")"
