@@ -33,15 +33,9 @@ static void do_fds(struct cl_sandbox *sandbox, struct cl_packet *packet)
 
 static void do_signal(struct cl_sandbox *sandbox, struct cl_packet *packet)
 {
-    const struct cl_wire_signal *signal = &packet->u.signal;
     uint32_t count = 0;
-    int r = 0;
+    int r = cl_kill(sandbox, &packet->u.signal, &count);
 
-    if (signal->move > 1 || signal->reserved != 0 ||
-        (signal->move && (packet->fd_count != 1 || signal->scope != CL_WIRE_SCOPE_PROCESS)))
-        r = -EBADMSG;
-    if (r == 0)
-        r = cl_kill(sandbox, signal, signal->move ? packet->fds[0] : -1, &count);
     cl_control_answer(sandbox, packet, r, count, NULL, 0);
 }
 

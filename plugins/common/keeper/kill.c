@@ -34,22 +34,12 @@ static void expect_kill(struct cl_sandbox *sandbox, uint64_t container_id, int s
         cl_container_oom_reset(container);
 }
 
-/* Our number of it is understood as ours, because we are who writes. */
-static int move(const struct cl_wire_record *record, int procs)
-{
-    char text[16];
-    int n = snprintf(text, sizeof(text), "%u", record->pid);
-
-    return write(procs, text, (size_t)n) < 0 ? -errno : 0;
-}
-
-static int kill_process(struct cl_sandbox *sandbox, uint64_t pseq, int signal, int group, int procs)
+static int kill_process(struct cl_sandbox *sandbox, uint64_t pseq, int signal, int group)
 {
     const struct cl_wire_record *record = live(sandbox, pseq);
-    int r = record == NULL ? -ESRCH : procs >= 0 ? move(record, procs) : 0;
 
-    if (r < 0)
-        return r;
+    if (record == NULL)
+        return -ESRCH;
     expect_kill(sandbox, record->container, signal);
     if (group && getpgid((pid_t)record->pid) == (pid_t)record->pid)
         return send_one(-(pid_t)record->pid, signal);
@@ -185,7 +175,7 @@ static int kill_container(struct cl_sandbox *sandbox, const struct cl_wire_signa
     return r == 0 && *ret_count == 0 && signal->scope == CL_WIRE_SCOPE_ALL ? -ESRCH : r;
 }
 
-int cl_kill(struct cl_sandbox *sandbox, const struct cl_wire_signal *signal, int procs, uint32_t *ret_count)
+int cl_kill(struct cl_sandbox *sandbox, const struct cl_wire_signal *signal, uint32_t *ret_count)
 {
     int r;
 
@@ -194,7 +184,7 @@ int cl_kill(struct cl_sandbox *sandbox, const struct cl_wire_signal *signal, int
         return -EINVAL;
     if (signal->scope >= CL_WIRE_SCOPE_INIT)
         return kill_container(sandbox, signal, ret_count);
-    r = kill_process(sandbox, signal->target, signal->signal, signal->scope == CL_WIRE_SCOPE_GROUP, procs);
+    r = kill_process(sandbox, signal->target, signal->signal, signal->scope == CL_WIRE_SCOPE_GROUP);
     *ret_count = r == 0;
     return r;
 }

@@ -80,8 +80,8 @@ void cl_hello_stranger(struct cl_sandbox *sandbox, uint32_t slot); /* its first 
 /* reap.c: collects every child that has exited. Returns 1 if there are no children left at all. */
 int cl_reap(struct cl_sandbox *sandbox);
 
-/* kill.c: the answer's count and negative errno. `procs`, or -1: the cgroup.procs that `move` brought. */
-int cl_kill(struct cl_sandbox *sandbox, const struct cl_wire_signal *signal, int procs, uint32_t *ret_count);
+/* kill.c: the answer's count and negative errno. */
+int cl_kill(struct cl_sandbox *sandbox, const struct cl_wire_signal *signal, uint32_t *ret_count);
 void cl_kill_members(struct cl_sandbox *sandbox,
                      struct cl_container *container); /* SIGKILL, until nothing new appears */
 

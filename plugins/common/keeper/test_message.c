@@ -56,7 +56,7 @@ static void test_versions(void **state)
         int grew; /* since 3 */
     } cases[] = {
         {CL_WIRE_HELLO, 96, 120, 0},    {CL_WIRE_FDS, 24, 24, 0},        {CL_WIRE_CREATE, 72, 1424, 1},
-        {CL_WIRE_START, 56, 1408, 1},   {CL_WIRE_EXEC, 64, 1416, 1},     {CL_WIRE_SIGNAL, 40, 40, 1},
+        {CL_WIRE_START, 56, 1408, 1},   {CL_WIRE_EXEC, 64, 1416, 1},     {CL_WIRE_SIGNAL, 40, 40, 0},
         {CL_WIRE_RELEASE, 32, 32, 0},   {CL_WIRE_STATUS, 24, 24, 0},     {CL_WIRE_CANCEL, 32, 32, 0},
         {CL_WIRE_DESTROY, 24, 24, 0},   {CL_WIRE_LIST, 0, 24, 0},        {CL_WIRE_TAPE, 0, 32, 0},
         {CL_WIRE_STDIN, 0, 32, 0},      {CL_WIRE_STDIN_CLOSE, 0, 32, 0}, {CL_WIRE_POLICY, 0, 48, 0},

@@ -230,11 +230,6 @@ struct cl_wire_signal {
     uint64_t target;
     uint32_t scope;
     int32_t signal; /* 0 only asks whether it is there */
-    /* Since 4. 1: the packet's descriptor is a cgroup.procs file, open for writing, of a v1 freezer group that is not
-     * frozen: SCOPE_PROCESS moves the process there before the signal, so that SIGKILL takes effect while its
-     * neighbours stay frozen. */
-    uint32_t move;
-    uint32_t reserved;
 };
 
 /* RELEASE: the record of an exited process is forgotten (EBUSY while it runs, ENOENT unknown). Releasing init of a
