@@ -16,7 +16,7 @@ static void check_sound(const struct uj_frame *frame)
     FUZZ_CHECK(frame->id.kind == CLOISTER_ID_U64 || frame->id.kind == CLOISTER_ID_TEXT);
     FUZZ_CHECK(frame->id.kind != CLOISTER_ID_TEXT || frame->id.text.size <= UJ_ID_TEXT_MAX);
     FUZZ_CHECK(frame->method.size > 0);
-    FUZZ_CHECK(!frame->params || fake_values.type(frame->params) == CLOISTER_VALUE_OBJECT);
+    FUZZ_CHECK(!frame->params || cl_value_table.type(frame->params) == CLOISTER_VALUE_OBJECT);
     FUZZ_CHECK(frame->descriptor_count <= UJ_ROLES_MAX);
     for (uint64_t i = 0; i < frame->descriptor_count; i++)
         FUZZ_CHECK(frame->roles[i].size >= 5 && frame->roles[i].size <= 6);
@@ -25,14 +25,14 @@ static void check_sound(const struct uj_frame *frame)
 static void check_line(struct cloister_sv line)
 {
     struct uj_frame frame;
-    uj_frame_parse(&fake_values, line, DEPTH, &frame);
+    uj_frame_parse(&cl_value_table, line, DEPTH, &frame);
     if (frame.fault == 0)
         check_sound(&frame);
     else
         FUZZ_CHECK(frame.text[0] && memchr(frame.text, 0, sizeof(frame.text)));
     FUZZ_CHECK(!frame.garbage || (frame.fault == CLOISTER_FAULT_MALFORMED && frame.id.kind == CLOISTER_ID_NONE));
     FUZZ_CHECK(frame.offset == ~0ull || frame.offset <= line.size);
-    uj_frame_free(&fake_values, &frame);
+    uj_frame_free(&cl_value_table, &frame);
 }
 
 /* A line must come out the same however its bytes arrived. */

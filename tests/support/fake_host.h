@@ -4,6 +4,8 @@
 #ifndef TESTS_SUPPORT_FAKE_HOST_H
 #define TESTS_SUPPORT_FAKE_HOST_H
 
+#include "core/value/table.h"
+
 #include <cloister/host.h>
 #include <stdbool.h>
 
@@ -22,7 +24,6 @@ struct cloister_stream {
 
 /* The tables of core's lower rooms; the test adds the one its plugin kind needs. */
 void fake_host_init(struct cloister_host *host);
-extern const struct cloister_value_api fake_values;
 /* What the clock says; a turn fires the timers that are due. */
 extern uint64_t fake_now;
 /* Runs posts, due timers and closed callbacks until nothing is left. */

@@ -576,7 +576,7 @@ int tear_down(void **state)
     for (size_t i = 0; i < COUNT(exchanges); i++) {
         if (exchanges[i].params && !exchanges[i].ended)
             personality->exchange_gone(instance, &exchanges[i], CLOISTER_GONE_PEER);
-        fake_values.free(exchanges[i].params);
+        cl_value_table.free(exchanges[i].params);
     }
     if (relaying.done)
         relayed(CLOISTER_RELAY_CANCELLED, 0);
@@ -591,10 +591,10 @@ int tear_down(void **state)
 void request_with(unsigned index, const char *op, const char *params, const char *role, int fd)
 {
     struct cloister_error err = CLOISTER_ERROR_INIT;
-    fake_values.free(exchanges[index].params);
+    cl_value_table.free(exchanges[index].params);
     exchanges[index] = (struct cloister_exchange){.role = role, .fd = fd};
     assert_int_equal(
-        fake_values.parse((struct cloister_sv){params, strlen(params)}, 0, 0, &exchanges[index].params, &err), 0);
+        cl_value_table.parse((struct cloister_sv){params, strlen(params)}, 0, 0, &exchanges[index].params, &err), 0);
     for (uint32_t i = 0; i < personality->route_count; i++) {
         if (strcmp(personality->routes[i].op, op) == 0) {
             personality->exchange(instance, &exchanges[index], personality->routes[i].id);

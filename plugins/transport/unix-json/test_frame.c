@@ -67,12 +67,12 @@ static void test_frames(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct uj_frame frame;
         struct cloister_sv line = {cases[i].line, strlen(cases[i].line)};
-        uj_frame_parse(&fake_values, line, 4, &frame);
+        uj_frame_parse(&cl_value_table, line, 4, &frame);
         CHECK(cases[i].name, frame.fault == cases[i].fault);
         CHECK(cases[i].name, frame.garbage == cases[i].garbage);
         CHECK(cases[i].name, frame.id.kind == cases[i].id_kind && frame.id.number == cases[i].id);
         CHECK(cases[i].name, strstr(frame.text, cases[i].text));
-        uj_frame_free(&fake_values, &frame);
+        uj_frame_free(&cl_value_table, &frame);
     }
 }
 
@@ -88,7 +88,7 @@ static int32_t parse_without_memory(struct cloister_sv text, uint32_t flags, uin
 static void test_no_memory(void **state)
 {
     struct uj_frame frame;
-    struct cloister_value_api values = fake_values;
+    struct cloister_value_api values = cl_value_table;
     (void)state;
     values.parse = parse_without_memory;
     uj_frame_parse(&values, CLOISTER_SV("{\"id\":1,\"method\":\"m\"}"), 4, &frame);
@@ -106,9 +106,9 @@ static void test_roles_counted(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(faulty); i++) { /* so that the descriptors of a faulty line can be closed */
         struct uj_frame frame;
-        uj_frame_parse(&fake_values, (struct cloister_sv){faulty[i], strlen(faulty[i])}, 4, &frame);
+        uj_frame_parse(&cl_value_table, (struct cloister_sv){faulty[i], strlen(faulty[i])}, 4, &frame);
         CHECK(faulty[i], frame.fault != 0 && frame.descriptor_count == 3);
-        uj_frame_free(&fake_values, &frame);
+        uj_frame_free(&cl_value_table, &frame);
     }
 }
 

@@ -64,11 +64,11 @@ static void on_body(cloister_exchange *exchange, struct cloister_sv bytes, clois
     struct cloister_sv text;
     (void)bytes;
     (void)last;
-    if (fake_values.count(document) > 0 && fake_values.print(document, 0, &text) == 0) {
+    if (cl_value_table.count(document) > 0 && cl_value_table.print(document, 0, &text) == 0) {
         tell("body(%.*s) ", (int)text.size, text.data);
-        fake_values.free_text(text);
+        cl_value_table.free_text(text);
     }
-    fake_values.free(document);
+    cl_value_table.free(document);
     if (seen.answer_at_once)
         (void)answer(exchange, 200, "{}", 0);
 }
