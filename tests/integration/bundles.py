@@ -21,6 +21,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 
 from house import House, SOURCE, eventually
@@ -174,6 +175,9 @@ CONDITIONS = {
     "v1": lambda: os.path.exists("/sys/fs/cgroup/devices/devices.list") or os.path.exists("/sys/fs/cgroup/devices/tasks"),
     "hybrid": lambda: os.path.exists("/sys/fs/cgroup/unified/cgroup.procs"),
     "no-kcore": lambda: not os.path.exists("/proc/kcore"),
+    # Where the bundles' root lies: on the mount that is /, or on one of its own.
+    "root-fs": lambda: os.stat(tempfile.gettempdir()).st_dev == os.stat("/").st_dev,
+    "tmp-fs": lambda: os.stat(tempfile.gettempdir()).st_dev != os.stat("/").st_dev,
 }
 
 
